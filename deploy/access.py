@@ -347,23 +347,41 @@ def freezes_of(
     return tuple(sorted(found, key=lambda pair: (pair[1].starts, pair[0].name)))
 
 
+class Frozen(Refused):
+    """A change freeze of `environment` forbids it; of the gateway `ref`, where that is known."""
+
+    def __init__(
+        self, environment: Environment, freeze: Freeze, ref: GatewayRef | None, remedy: str
+    ) -> None:
+        super().__init__(
+            f"{environment.name} is frozen until {minute(freeze.ends)}: {freeze.reason}.",
+            meaning="Nothing was changed.",
+            remedy=remedy,
+        )
+        self.environment = environment
+        self.freeze = freeze
+        self.ref = ref
+
+
 def check_freeze(
     environment: Environment,
     *,
     now: datetime.datetime,
     break_glass: str,
     asked: datetime.datetime | None = None,
+    ref: GatewayRef | None = None,
 ) -> None:
-    """Refused in a freeze, unless a reason was given to override it. The reason of what was asked
+    """Frozen in a freeze, unless a reason was given to override it. The reason of what was asked
     for at `asked` overrides no freeze that began after that; now, where there is no `asked`."""
     after = (asked or now) if break_glass else None
     freeze = frozen(environment, now, after=after)
     if freeze is None:
         return
-    raise Refused(
-        f"{environment.name} is frozen until {minute(freeze.ends)}: {freeze.reason}.",
-        meaning="Nothing was changed.",
-        remedy='Ask again after that. In an emergency, add `--break-glass "reason"` to the command: '
+    raise Frozen(
+        environment,
+        freeze,
+        ref,
+        'Ask again after that. In an emergency, add `--break-glass "reason"` to the command: '
         "it overrides the freeze, and the channel is notified.",
     )
 
@@ -383,7 +401,7 @@ def policy_for(
     environment. Refused where nobody may change it now.
     """
     for environment in freezing:
-        check_freeze(environment, now=now, break_glass=break_glass)
+        check_freeze(environment, now=now, break_glass=break_glass, ref=ref)
     overriding = any(frozen(environment, now) is not None for environment in freezing)
     requirements = (requirement_of(e, ref, windows.get(e.name, "")) for e in environments)
     return Policy(

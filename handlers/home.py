@@ -116,7 +116,7 @@ def read(needs: Needs, user: str, now: float) -> view.Home:
         failed=found.failed,
         freezes=needs.authority.freezes(_AHEAD),
         windows=either(words.FREEZES, needs.windows.all_open),
-        changes=[entry for entry in trail if entry.event in _NOTABLE],
+        changes=_changes(trail),
         unread=unread,
         notes=[
             *([words.unreadable(listing.unreadable)] if listing.unreadable else []),
@@ -124,6 +124,12 @@ def read(needs: Needs, user: str, now: float) -> view.Home:
             *found.left_out,
         ],
     )
+
+
+def _changes(trail: Sequence[AuditEntry]) -> list[AuditEntry]:
+    """What has ended, with all that is known of it, and what else is worth a line."""
+    ended = {entry.action for entry in trail if entry.event in _NOTABLE and entry.action}
+    return [entry for entry in trail if entry.event in _NOTABLE or entry.action in ended]
 
 
 def _own(rows: Sequence[Row], trail: Sequence[AuditEntry], user: str) -> list[Row]:

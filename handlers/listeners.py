@@ -7,7 +7,6 @@ select gets the suggestions that are known. A modal is opened from here too, sin
 it lives three seconds.
 """
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -145,7 +144,7 @@ class Listeners:
             ack.response = BoltResponse(status=200, body={"challenge": body.get("challenge")})
         elif not self._needs.team.may_own(origin_of(body)):
             log.warning("a payload of another workspace was refused")
-            _refuse(ack, body)
+            _refuse(ack, body, self._needs.command)
         elif (listener := self._listener_of(body)) is not None:
             listener(ack, body)
         else:
@@ -182,7 +181,7 @@ class Listeners:
         if reply is None:
             ack()
         else:
-            _ack_with(ack, _own(reply, self._needs.command))
+            replies.with_ack(ack, reply, self._needs.command)
 
     def run(self, ack: Ack, body: Body) -> None:
         """The button with a command as it was probably meant: the same as typing that."""
@@ -423,31 +422,19 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _refuse(ack: Ack, body: Body) -> None:
+def _refuse(ack: Ack, body: Body, command: str) -> None:
     """Let nothing in that was sent to another workspace's bot. Who sent it is asked of Slack after
     the ack, like every right; people of other workspaces have none."""
     blocks = (body.get("view") or {}).get("blocks") or ()
     inputs = [block["block_id"] for block in blocks if block["type"] == "input"]
     if "command" in body:
-        _ack_with(ack, Reply(_STRANGER))
+        replies.with_ack(ack, Reply(_STRANGER), command)
     elif body.get("type") == "view_submission" and inputs:
         ack(response_action="errors", errors={inputs[0]: _STRANGER})
     elif body.get("type") == "block_suggestion":
         ack(options=[])
     else:
         ack()
-
-
-def _own(reply: Reply, command: str) -> Reply:
-    return dataclasses.replace(
-        reply,
-        text=renamed(reply.text, command),
-        blocks=tuple(renamed(list(reply.blocks), command)),
-    )
-
-
-def _ack_with(ack: Ack, reply: Reply) -> None:
-    ack(text=reply.text, blocks=list(reply.blocks), response_type="ephemeral")
 
 
 def _ack_only(ack: Ack, body: Body) -> None:

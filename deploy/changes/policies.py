@@ -95,7 +95,7 @@ class Policies:
         """Refused where nobody may change `ref` now, whatever the change: in a freeze without a
         reason to override it, or where nobody is named who approves."""
         environment = environment_of(ref, self._environments)
-        check_freeze(environment, now=self._clock(), break_glass=break_glass)
+        check_freeze(environment, now=self._clock(), break_glass=break_glass, ref=ref)
         requirement_of(environment, ref)
 
     def freezes(self, ref: GatewayRef | None = None) -> tuple[tuple[Environment, Freeze], ...]:
@@ -239,6 +239,7 @@ class Policies:
                     now=self._clock(),
                     break_glass=action.policy.break_glass,
                     asked=_asked_at(action),
+                    ref=action.ref,
                 )
             self._today(action, concerned)
         except Refused as refused:

@@ -3,18 +3,19 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deploy.errors import GatewayBotError, NotFound, Unavailable
 from deploy.kube.cluster import Cluster
 from deploy.kube.connection import Silent, Stream
+from deploy.kube.objects import Manifest
 from deploy.kube.watching import Change
 from deploy.logs.filters import Filter
 from deploy.logs.lines import Line, read_lines
 from deploy.logs.previous import without_previous
 from deploy.logs.seam import Seam
-from deploy.observed.pods import pod_progress
+from deploy.observed.pods import never_started, pod_progress, state_of
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +44,14 @@ class Pods:
 
 @dataclass(frozen=True)
 class Batch:
-    """Everything new since it was asked last, in the order of time, and how much was let go of."""
+    """Everything new since it was asked last, in the order of time, and how much was let go of; `waiting`
+    are the pods whose container has not started, with what Kubernetes says of each."""
 
     lines: tuple[Line, ...]
     skipped: int
     pods: tuple[str, ...]
     trouble: tuple[str, ...]
+    waiting: tuple[tuple[str, str], ...] = ()
 
 
 class Following:
@@ -78,6 +81,7 @@ class Following:
         self._leaving: list[_Reader] = []
         self._waiting: dict[str, bool] = {}
         self._trouble: dict[str, str] = {}
+        self._unstarted: dict[str, str] = {}
         self._synced = False
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -106,8 +110,9 @@ class Following:
             skipped, self._skipped = self._skipped, 0
             pods = tuple(sorted(self._readers))
             trouble = tuple(sorted(set(self._trouble.values())))
+            waiting = tuple(sorted(self._unstarted.items()))
         ordered = sorted(lines, key=lambda line: line.at)
-        return Batch(tuple(ordered), skipped, pods, trouble)
+        return Batch(tuple(ordered), skipped, pods, trouble, waiting)
 
     def _look(self) -> None:
         try:
@@ -119,7 +124,7 @@ class Following:
                 elif change is Change.DELETED:
                     self._gone(str(pod["metadata"]["name"]))
                 elif change is not Change.LOST:
-                    self._seen(str(pod["metadata"]["name"]), pod_progress(pod).started_at)
+                    self._seen(pod)
         except GatewayBotError as error:
             self._told(_WATCH, error.happened)
 
@@ -127,10 +132,17 @@ class Following:
         with self._lock:
             return [*self._readers.values(), *self._leaving]
 
-    def _seen(self, name: str, started_at: float | None) -> None:
-        if started_at is None or (self._pods.only and name != self._pods.only):
+    def _seen(self, pod: Manifest) -> None:
+        name = str(pod["metadata"]["name"])
+        if self._pods.only and name != self._pods.only:
+            return
+        if pod_progress(pod).started_at is None:
+            if never_started(pod):
+                with self._lock:
+                    self._unstarted[name] = state_of(pod)
             return
         with self._lock:
+            self._unstarted.pop(name, None)
             if name not in self._readers:
                 self._waiting.setdefault(name, self._synced)
         self._begin()
@@ -139,6 +151,7 @@ class Following:
         """What it wrote last is still on its way, so its reader ends with the stream."""
         with self._lock:
             self._waiting.pop(name, None)
+            self._unstarted.pop(name, None)
             self._trouble.pop(name, None)
             reader = self._readers.pop(name, None)
             self._leaving = [other for other in self._leaving if other.alive()]
@@ -281,6 +294,7 @@ def read_now(
         name: pod for pod in found if (name := str(pod["metadata"]["name"])) == (pods.only or name)
     }
     names = sorted(by_name)
+    waiting = {} if previous else _not_started(by_name)
     if pods.only and not names:
         raise NotFound(f"There is no pod “{pods.only[:80]}” of this gateway.")
     trouble: list[str] = []
@@ -293,8 +307,11 @@ def read_now(
         try:
             text = future.result()
         except GatewayBotError as error:
-            trouble.append(f"{name}: {error.happened}")
+            if name not in waiting:
+                trouble.append(f"{name}: {error.happened}")
             continue
+        if text:
+            waiting.pop(name, None)
         if len(text.encode()) >= _MOST:
             trouble.append(
                 f"{name}: its lines are too long, the newest are missing. Ask for fewer."
@@ -307,4 +324,10 @@ def read_now(
     if len(names) > PODS:
         trouble.append(f"Only {PODS} of {len(names)} pods are read at once.")
     lines.sort(key=lambda line: line.at)
-    return Batch(tuple(lines), 0, tuple(sorted(by_name)), tuple(trouble))
+    every = tuple(sorted(by_name))
+    return Batch(tuple(lines), 0, every, tuple(trouble), tuple(sorted(waiting.items())))
+
+
+def _not_started(pods: Mapping[str, Manifest]) -> dict[str, str]:
+    """The pods whose container has never run, with what Kubernetes says of each: there is no log of them."""
+    return {name: state_of(pod) for name, pod in pods.items() if never_started(pod)}

@@ -83,6 +83,14 @@ def pod_progress(pod: Manifest, *, updated: bool = True) -> PodProgress:
     )
 
 
+def never_started(pod: Manifest) -> bool:
+    """Whether the gateway's container has not run even once: there is no log of it."""
+    gateway = _gateway(pod)
+    state, last = gateway.get("state") or {}, gateway.get("lastState") or {}
+    ran = (state.get("running"), state.get("terminated"), last.get("terminated"))
+    return all(each is None for each in ran) and not gateway.get("restartCount")
+
+
 def is_ready(pod: Manifest) -> bool:
     """Whether the pod takes traffic; one that is being deleted does not."""
     if pod["metadata"].get("deletionTimestamp"):

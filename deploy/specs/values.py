@@ -342,16 +342,25 @@ def _unquoted(given: float, path: str) -> InvalidInput:
     )
 
 
+_LISTED = 8
+"""So many fields are named; of more the nearest ones, and where all of them stand."""
+
+
 def unknown(path: str, key: Any, known: Iterable[str]) -> InvalidInput:
     """The error for a key that there is not, with the nearest that there is."""
     names = list(known)
     near = difflib.get_close_matches(str(key)[:80], names, n=1)
+    if near:
+        remedy = f"Did you mean {join(path, near[0])}?"
+    elif len(names) <= _LISTED:
+        remedy = f"There are: {', '.join(names)}."
+    else:
+        alike = difflib.get_close_matches(str(key)[:80], names, n=3, cutoff=0.0)
+        remedy = f"The nearest are {', '.join(alike)}; docs/spec.md lists all {len(names)}."
     return InvalidInput(
         f"{join(path, key)} is not a field of a gateway's spec.",
         field=join(path, key),
-        remedy=f"Did you mean {join(path, near[0])}?"
-        if near
-        else f"There are: {', '.join(names)}.",
+        remedy=remedy,
     )
 
 

@@ -125,7 +125,7 @@ def plan_token(
         return TokenPlan(None, mint=False, expires_at=None, reason="It signs in to Entra ID.")
     live = live_secret
     if live is None:
-        return new_token(spec, action_id, "There is no token yet.")
+        return new_token(spec, action_id, "It is the gateway's first token.")
     if not live.immutable:
         return new_token(spec, action_id, "The Secret in use is not this bot's own.")
     if layout_key != LAYOUT_KEY:

@@ -17,12 +17,24 @@ def roll_back(needs: Needs, click: Click) -> Reply | None:
     """Stop what runs and have the rollback planned, for whoever clicked. It begins once it is decided, and
     once the run has ended: until then the gateway is that one's.
 
-    Where it has ended meanwhile the rollback is planned all the same.
+    Where it has ended meanwhile the rollback is planned all the same; where a plan is open already, that
+    is said.
     """
     action_id, by = asked_by(click)
     decision = needs.decider.stop(action_id, by)
     if decision.action is None or decision.result in _NOT_BEGUN:
         return refusals.refused(decision.result, decision.action)
+    ref = decision.action.ref
+    open_plan = next(
+        (
+            each
+            for each in needs.store.open()
+            if (each.kind, each.ref, each.requester) == (ROLLBACK, ref, click.user)
+        ),
+        None,
+    )
+    if open_plan is not None:
+        return refusals.planned_already(open_plan)
     needs.accept(
         Request(
             # The button goes with the stop: a second click of the same person means the same plan.
@@ -31,7 +43,7 @@ def roll_back(needs: Needs, click: Click) -> Reply | None:
             user=click.user,
             channel=click.channel,
             response_url=click.response_url,
-            gateway=str(decision.action.ref),
+            gateway=str(ref),
         )
     )
     return None

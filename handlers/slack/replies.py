@@ -1,21 +1,30 @@
-"""Answers to one person: through the response_url while it lives, else as an ephemeral or a DM."""
+"""Answers to one person: with the ack, through the response_url while it lives, else as an ephemeral or a
+DM. Every reply leaves through here, within Slack's bounds.
+"""
 
 import logging
 from dataclasses import replace
 from typing import Any, Literal
 
+from slack_bolt import Ack
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
 from handlers.slack.api_errors import unsure
 from handlers.slack.own_command import command_of, renamed
-from handlers.views.fitting import fitted
+from handlers.views.fitting import fitting_reply
 from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
 
 _SECONDS = 5
+
+
+def with_ack(ack: Ack, reply: Reply, command: str) -> None:
+    """Show `reply` at once to whoever typed `command`, as this installation calls it, and nobody else."""
+    fit = fitting_reply(_renamed(reply, command))
+    ack(text=fit.text, blocks=list(fit.blocks), response_type="ephemeral")
 
 
 def send(
@@ -33,9 +42,8 @@ def send(
     A response_url takes five answers in thirty minutes; a bot that is not a member of a channel can
     post nothing there, so the last way is the person's own direct messages.
     """
-    text, blocks, _ = fitted(reply.text, reply.blocks)
-    reply = replace(reply, text=text, blocks=tuple(blocks))
-    message: dict[str, Any] = {"text": text, "blocks": blocks or None}
+    reply = fitting_reply(reply)
+    message: dict[str, Any] = {"text": reply.text, "blocks": list(reply.blocks) or None}
     if response_url and _through_url(slack, response_url, reply):
         return True
     place = {"channel": channel, **({"thread_ts": thread} if thread else {})}
@@ -48,11 +56,20 @@ def send(
     return direct == "shown" or (here, direct) == ("refused", "refused")
 
 
+def _renamed(reply: Reply, command: str) -> Reply:
+    return replace(
+        reply,
+        text=renamed(reply.text, command),
+        blocks=tuple(renamed(list(reply.blocks), command)),
+    )
+
+
 def _through_url(slack: WebClient, url: str, reply: Reply) -> bool:
+    own = _renamed(reply, command_of(slack))
     try:
         answer = WebhookClient(url, timeout=_SECONDS, ssl=slack.ssl).send(
-            text=renamed(reply.text, command_of(slack)),
-            blocks=renamed(list(reply.blocks), command_of(slack)) or None,
+            text=own.text,
+            blocks=list(own.blocks) or None,
             response_type="ephemeral",
             replace_original=reply.replace,
         )

@@ -19,6 +19,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    group=Group.CHANGE,
     lane=Lane.PLANS,
     gateway="required",
     options=(

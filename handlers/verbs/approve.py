@@ -10,6 +10,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
 from handlers.views import approvals as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 _SHORTEST = 8
 """Of a plan's digest: as many characters as nobody meets by chance."""
@@ -37,10 +38,11 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     "approve",
-    "approves a request; shows its plan first, unless you name the plan",
+    "approves a request; shows its plan first, unless you give the plan's ID",
     Needs,
     run,
     Right.DECIDE,
+    group=Group.DECIDE,
     lane=Lane.DECISIONS,
     alone=True,
     gateway="required",

@@ -7,6 +7,7 @@ from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -18,10 +19,11 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     "cancel",
-    "takes your own request back before it begins",
+    "withdraws your own request before it starts",
     Needs,
     run,
     Right.CANCEL,
+    group=Group.DECIDE,
     lane=Lane.DECISIONS,
     gateway="required",
     positional=NAMED,

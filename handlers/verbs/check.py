@@ -18,6 +18,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import check as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 _AROUND = (
     "Service",
@@ -73,10 +74,11 @@ def _tags(catalogue: Catalogue) -> Sequence[str]:
 
 VERB = Verb(
     "check",
-    "holds a running gateway against the production rules",
+    "checks a running gateway against the production rules",
     Needs,
     run,
     Right.INSPECT,
+    group=Group.LOOK,
     alone=True,
     gateway="required",
     examples=("check edge-1", "check legacy-9"),

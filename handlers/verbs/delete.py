@@ -10,6 +10,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -21,10 +22,11 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     DELETE,
-    "deletes a gateway from its cluster; volumes only when asked to",
+    "deletes a gateway from its cluster; volumes are kept unless you ask",
     Needs,
     run,
     Right.ASK,
+    group=Group.CHANGE,
     lane=Lane.PLANS,
     gateway="required",
     options=(

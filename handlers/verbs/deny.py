@@ -7,6 +7,7 @@ from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -19,10 +20,11 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     "deny",
-    "denies a request, for a reason; that is final",
+    "denies a request for good; a reason is required",
     Needs,
     run,
     Right.DECIDE,
+    group=Group.DECIDE,
     lane=Lane.DECISIONS,
     gateway="required",
     positional=NAMED,

@@ -24,6 +24,7 @@ from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Suggestions, Verb
 from handlers.views import deploy_modal as modal
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 _OPTIONS = (
     Option("to", "cluster and namespace, for example west/dev", "cluster/namespace"),
@@ -113,10 +114,11 @@ def _suggest(source: str) -> Callable[[Needs, Click], Suggestions]:
 
 VERB = Verb(
     "deploy",
-    "plans a gateway, waits for your yes, and follows its rollout",
+    "plans a deployment, asks you to confirm it, and follows the rollout",
     Needs,
     run,
     Right.ASK,
+    group=Group.CHANGE,
     lane=Lane.PLANS,
     gateway="optional",
     options=_OPTIONS,

@@ -14,6 +14,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import diff as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ VERB = Verb(
     Needs,
     run,
     Right.INSPECT,
+    group=Group.LOOK,
     alone=True,
     gateway="required",
     examples=("diff edge-1",),

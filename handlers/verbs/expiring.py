@@ -22,6 +22,7 @@ from handlers.verbs.verb import Option, Verb
 from handlers.views import expiry as view
 from handlers.views import renewals
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 _REASON_LIMIT = 300
 _SOON_SECONDS = 2.0
@@ -173,10 +174,11 @@ def _record(audit: AuditLog, tracked: Tracked, user: str, reason: str) -> None:
 
 VERB = Verb(
     "expiring",
-    "shows when tokens expire; snoozes a warning",
+    "shows when tokens expire, and snoozes warnings",
     Needs,
     run,
     Right.SEE,
+    group=Group.TOKENS,
     gateway="optional",
     option_rights={"snooze": Right.SNOOZE},
     options=(

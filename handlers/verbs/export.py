@@ -34,6 +34,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 from handlers.views.text import escape, section
+from handlers.views.words.help import Group
 
 _FORMS = ("kustomize", "helm")
 
@@ -151,6 +152,7 @@ VERB = Verb(
     Needs,
     run,
     Right.INSPECT,
+    group=Group.LOOK,
     alone=True,
     gateway="required",
     options=(

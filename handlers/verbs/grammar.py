@@ -33,6 +33,8 @@ _OUTSIDE = re.compile(
 )
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./?<>{}|-]+")
 """A word that needs no quotes."""
+_PLACE, _STATUS = re.compile(r"[^/]+/[^/]+/[^/]+"), "status"
+"""A gateway by its whole name, and what is probably asked of one that stands alone."""
 _TEXT_LIMIT = 2000
 _VERBS_ALIKE, _OPTIONS_ALIKE, _VALUES_ALIKE = 0.7, 0.66, 0.75
 """From so much on words are alike (difflib): `--tga` is a `--tag`, and `resume` does not `remove`."""
@@ -86,6 +88,14 @@ class _Reading:
     def _verb(self, typed: str) -> AnyVerb:
         verb = self._verbs.get(typed.casefold())
         if verb is None:
+            if self._at == 0 and _PLACE.fullmatch(typed) and _STATUS in self._verbs:
+                raise Misspelt(
+                    f"“{_short(typed)}” is a gateway, not a command.",
+                    field="verb",
+                    slash=self._slash,
+                    command=_line([_STATUS, *self._words]),
+                    runs=True,
+                )
             near = _near(typed.casefold(), self._verbs, _VERBS_ALIKE)
             raise self._wrong(
                 f"“{_short(typed)}” is not a command.",

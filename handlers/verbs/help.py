@@ -9,6 +9,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.verb import AnyVerb, Verb
 from handlers.views import help as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,11 @@ def run(needs: Needs, request: Request) -> Reply:
 
 VERB = Verb(
     "help",
-    "shows this, and with a verb how that is used",
+    "shows this list, or how one command is used",
     Needs,
     run,
     Right.SEE,
+    group=Group.YOU,
     lane=Lane.DECISIONS,
     synonyms=("?", "-h", "--help", "usage"),
 )

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.access import Right
+from deploy.access import Environment, Right, environment_of
 from deploy.actions.audit import AuditEntry, AuditLog
 from deploy.actions.codec import Unreadable
 from deploy.actions.makers import credited
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
 from deploy.errors import NotFound
+from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.kube.cluster import Cluster
 from deploy.observed.history import revisions
@@ -19,46 +20,51 @@ from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import history as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
-_TRAIL = view.LINES + 1
-"""One more than is shown, so that it can be said that there are more."""
 _READ = 200
 """Entries that tell which action made which revision."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Where the trail, the actions and the windows are, and the clusters."""
+    """Where the trail, the actions and the windows are, the clusters, and what of them is production."""
 
     audit: AuditLog
     store: ActionStore
     windows: Windows
     caches: Mapping[str, ClusterCache]
     clusters: Mapping[str, Cluster]
+    environments: tuple[Environment, ...]
     command: str
 
 
 def run(needs: Needs, request: Request) -> Reply:
     """The audit trail; of one gateway with every revision that the cluster still holds. One that
     no longer runs still has its trail."""
+
+    def environment(of: GatewayRef) -> Environment:
+        return environment_of(of, needs.environments)
+
     if not request.gateway:
-        every = needs.audit.read(limit=_TRAIL, steps=False)
-        return view.trail(every, _decided(needs, every))
+        every = needs.audit.read(limit=view.READ, steps=False)
+        return view.trail(every, _decided(needs, every), environment_of=environment)
     try:
         ref = find(needs.caches, request.gateway)
         cluster = needs.clusters[ref.cluster]
         deployment = deployment_of(cluster, ref)
     except NotFound:
         name = request.gateway.strip().lower()
-        gone = needs.audit.of(name, _TRAIL)
+        gone = needs.audit.of(name, view.READ)
         if not gone:
             raise
-        return view.trail(gone, _decided(needs, gone), gone=name)
+        return view.trail(gone, _decided(needs, gone), name, environment)
     known = revisions(deployment, cluster.list("ReplicaSet", ref.namespace))
     read = needs.audit.of(str(ref), _READ)
-    trail = read[:_TRAIL]
+    trail = read[: view.READ]
     decided = _decided(needs, trail)
-    return view.revisions(ref, credited(known, read), trail, needs.command, decided)
+    made = credited(known, read)
+    return view.revisions(ref, made, trail, needs.command, decided, environment(ref))
 
 
 def _decided(needs: Needs, entries: Sequence[AuditEntry]) -> Mapping[str, view.Decided]:
@@ -83,6 +89,7 @@ VERB = Verb(
     Needs,
     run,
     Right.SEE,
+    group=Group.LOOK,
     gateway="optional",
     examples=("history", "history edge-1"),
 )

@@ -34,6 +34,7 @@ from handlers.views import logs as view
 from handlers.views.places import placed
 from handlers.views.reply import Reply
 from handlers.views.text import escape
+from handlers.views.words.help import Group
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,9 @@ def run(needs: Needs, request: Request) -> Reply | None:
         since_seconds=asked.since,
         previous=asked.previous,
     )
-    told = view.ReadSoFar(asked.where, batch.pods, len(batch.lines), 0, batch.trouble)
+    told = view.ReadSoFar(
+        asked.where, batch.pods, len(batch.lines), 0, batch.trouble, batch.waiting
+    )
     shown, more = view.lines(batch.lines, told)
     needs.follows.once({**request_to_mapping(request), "title": asked.title}, shown)
     if more:
@@ -129,7 +132,9 @@ class _Tail:
         self._recent = recent[-view.SHOWN :]
         for text in view.texts_of(batch.lines, batch.pods):
             self._keep(text)
-        told = view.ReadSoFar(self._where, batch.pods, self._total, self._skipped, batch.trouble)
+        told = view.ReadSoFar(
+            self._where, batch.pods, self._total, self._skipped, batch.trouble, batch.waiting
+        )
         shown, self.more = view.lines(self._recent, told, waiting=True)
         return shown
 
@@ -288,10 +293,11 @@ def _seconds(text: str) -> int:
 
 VERB = Verb(
     "logs",
-    "shows what a gateway's pods log, and follows it",
+    "shows a gateway's logs, and follows them",
     Needs,
     run,
     Right.INSPECT,
+    group=Group.LOOK,
     gateway="required",
     options=(
         Option("follow", f"show new lines for {_MINUTES} minutes, with a Stop button", kind="flag"),

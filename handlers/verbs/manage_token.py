@@ -17,6 +17,7 @@ from handlers.verbs.adopt import Needs
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -59,10 +60,11 @@ def _check_alone(request: Request) -> None:
 
 VERB = Verb(
     MANAGE_TOKEN,
-    "keeps a gateway's token valid where others deploy it, and touches nothing else",
+    "keeps the token of a gateway valid that others deploy, and changes nothing else",
     Needs,
     run,
     Right.ASK,
+    group=Group.TOKENS,
     lane=Lane.PLANS,
     gateway="required",
     options=(

@@ -16,6 +16,7 @@ from handlers.verbs.verb import Verb
 from handlers.views import approvals as view
 from handlers.views.allowed import Allowed
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ VERB = Verb(
     Needs,
     run,
     Right.SEE,
+    group=Group.DECIDE,
     lane=Lane.DECISIONS,
     alone=True,
     examples=("pending",),

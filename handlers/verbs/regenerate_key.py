@@ -16,6 +16,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,11 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     REGENERATE,
-    "kills every token made with one of a gateway's keys, where no pod holds one",
+    "makes one of a gateway's keys anew: all its tokens stop working, so no pod may use one",
     Needs,
     run,
     Right.ASK,
+    group=Group.TOKENS,
     lane=Lane.PLANS,
     gateway="required",
     options=(

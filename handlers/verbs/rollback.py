@@ -15,6 +15,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    group=Group.CHANGE,
     lane=Lane.PLANS,
     gateway="required",
     options=(

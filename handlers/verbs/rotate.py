@@ -27,6 +27,7 @@ from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 from handlers.views.text import counted
+from handlers.views.words.help import Group
 
 _AT_ONCE = 50
 """How many plans one command makes: a request is worked on for a minute before another bot takes it."""
@@ -153,6 +154,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    group=Group.TOKENS,
     lane=Lane.PLANS,
     gateway="optional",
     or_options=("all", "expiring"),

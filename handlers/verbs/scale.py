@@ -10,6 +10,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -26,6 +27,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    group=Group.CHANGE,
     lane=Lane.PLANS,
     gateway="required",
     options=(

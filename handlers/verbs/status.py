@@ -43,6 +43,7 @@ from handlers.verbs.verb import Option, Verb
 from handlers.views import errors, fleet, freezes, sharing, status_more
 from handlers.views import status as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 T = TypeVar("T")
 
@@ -309,10 +310,11 @@ _WATCH = (
 )
 VERB = Verb(
     "status",
-    "shows every gateway, or one in depth",
+    "shows one gateway in depth, or all of them",
     Needs,
     run,
     Right.SEE,
+    group=Group.LOOK,
     clicks_lane=Lane.READS,
     gateway="optional",
     options=(*OPTIONS, *_WATCH),

@@ -7,6 +7,7 @@ from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 def run(needs: Needs, request: Request) -> Reply | None:
@@ -22,6 +23,7 @@ VERB = Verb(
     Needs,
     run,
     Right.STOP,
+    group=Group.DECIDE,
     lane=Lane.DECISIONS,
     gateway="required",
     positional=NAMED,

@@ -20,6 +20,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.verb import Option, Verb
 from handlers.views import tags as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 T = TypeVar("T")
 
@@ -111,6 +112,7 @@ VERB = Verb(
     Needs,
     run,
     Right.SEE,
+    group=Group.LOOK,
     options=(
         Option("all", "versions too that have no support and that no gateway runs", kind="flag"),
         Option("digest", "only the digest of one tag, to pin an image by", "tag"),

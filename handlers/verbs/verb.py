@@ -9,6 +9,7 @@ from deploy.access import Right
 from handlers.lanes import Lane
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 N = TypeVar("N")
 
@@ -67,7 +68,8 @@ class Verb(Generic[N]):
     `opens` those that open a modal, for which Slack gives three seconds. What either returns is for
     whoever clicked alone.
 
-    `synonyms` are other words for it that people know from elsewhere.
+    `group` is what people come to it for: help lists it there. `synonyms` are other words for it that
+    people know from elsewhere.
 
     `gateway` says whether one word stands beside the options, and `positional` what it is; `or_options`
     are those of which one can be given in its place, where one of all these must be. `run`
@@ -86,6 +88,7 @@ class Verb(Generic[N]):
     needs: type[N]
     run: Callable[[N, Request], Reply | None]
     right: Right
+    group: Group = field(kw_only=True)
     lane: Lane = Lane.READS
     clicks_lane: Lane = Lane.DECISIONS
     alone: bool = False

@@ -9,6 +9,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import whoami as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,11 @@ def run(needs: Needs, request: Request) -> Reply:
 
 VERB = Verb(
     "whoami",
-    "says what you may do here, and why",
+    "shows what you may do here, and why",
     Needs,
     run,
     Right.SEE,
+    group=Group.YOU,
     lane=Lane.DECISIONS,
     alone=True,
     examples=("whoami",),

@@ -20,6 +20,7 @@ from handlers.slack.payloads import Click, Request
 from handlers.verbs.verb import Option, Verb
 from handlers.views import window as view
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 
 _MENTION = re.compile(r"<@(?P<id>[UW][A-Z0-9]{2,20})(?:\|[^>]*)?>|(?P<bare>[UW][A-Z0-9]{2,20})")
 _MINUTES = 30
@@ -114,10 +115,11 @@ def _user(text: str) -> str:
 
 VERB = Verb(
     "window",
-    "lets one person change one production gateway alone for a while; approvers open it",
+    "lets one person change one production gateway without approvals for a while",
     Needs,
     run,
     Right.OPEN_WINDOW,
+    group=Group.DECIDE,
     gateway="required",
     option_rights={"close": Right.CLOSE_WINDOW},
     options=(

@@ -9,6 +9,7 @@ from deploy.errors import GatewayBotError
 from handlers.views import errors
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import button, context, escape, section
+from handlers.views.words import form as words
 
 CALLBACK = "deploy"
 GATEWAY, PLACE, TAG, REPLICAS, SERVICE, NAME, FILE, MORE = (
@@ -61,6 +62,7 @@ def form(
     """
     top: list[Block] = [section(text) for text in said]
     top += [section(f":warning: {escape(str(error))}") for error in failed.values()]
+    top.append(context(words.how(file=file)))
     inputs: list[Block] = [
         {
             **_select(
@@ -75,7 +77,7 @@ def form(
             "block_id": REPLICAS,
             "optional": True,
             "label": _plain("Replicas"),
-            "hint": _plain("Empty keeps what runs or the file says, or starts with 3."),
+            "hint": _plain("Leave empty to keep the current number, 3 for a new gateway."),
             "element": {
                 "type": "number_input",
                 "action_id": REPLICAS,
@@ -93,7 +95,7 @@ def form(
             "element": {
                 "type": "static_select",
                 "action_id": SERVICE,
-                "placeholder": _plain("Keep, or LoadBalancer"),
+                "placeholder": _plain("Unchanged, or LoadBalancer"),
                 "options": [_option(kind) for kind in SERVICE_TYPES],
                 **_initial(given.get("service")),
             },
@@ -102,8 +104,8 @@ def form(
             "type": "input",
             "block_id": NAME,
             "optional": True,
-            "label": _plain("Name on the cluster"),
-            "hint": _plain("Empty takes the gateway's own name."),
+            "label": _plain("Name in Kubernetes"),
+            "hint": _plain("Leave empty for the gateway's own name."),
             "element": {
                 "type": "plain_text_input",
                 "action_id": NAME,
@@ -117,7 +119,7 @@ def form(
             "block_id": MORE,
             "optional": True,
             "label": _plain("Further fields, as YAML"),
-            "hint": _plain("Any field of the spec (docs/spec.md). Empty keeps what runs."),
+            "hint": _plain("Any field of docs/spec.md. Leave empty to keep the current values."),
             "element": {
                 "type": "plain_text_input",
                 "action_id": MORE,
@@ -127,7 +129,6 @@ def form(
                 **({"initial_value": given["more"]} if given.get("more") else {}),
             },
         },
-        context("Nothing changes yet: next you see exactly what would, and decide."),
     ]
     named = [_with_id(block, blocks) for block in inputs]
     return _view(private_metadata, [*top, *named], submit=True)
@@ -260,11 +261,7 @@ def _select(
     return {
         "type": "input",
         "block_id": name,
-        **(
-            {"optional": True, "hint": _plain("Needed, unless the spec file says it.")}
-            if in_file
-            else {}
-        ),
+        **({"optional": True} if in_file else {}),
         "label": _plain(label),
         "element": {
             "type": "external_select",
@@ -294,8 +291,8 @@ _FILE: Block = {
     "optional": True,
     "label": _plain("Spec file"),
     "hint": _plain(
-        "A whole spec as YAML (docs/spec.md); what it leaves out gets its default. What you choose "
-        "in this form overrides it."
+        "A whole spec in YAML (docs/spec.md). Fields that it leaves out get their defaults; what you "
+        "enter in this form overrides it."
     ),
     "element": {
         "type": "file_input",

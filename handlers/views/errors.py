@@ -3,13 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from deploy.access import Frozen
 from deploy.changes.refusal import NotAllowed
 from deploy.commands import USUAL, Command
 from deploy.errors import Ambiguous, Conflict, GatewayBotError, InvalidInput, Unavailable
 from handlers.views.commands import runs
 from handlers.views.permission import instead
+from handlers.views.places import named
 from handlers.views.reply import Block, Reply
-from handlers.views.text import context, duration, escape, section
+from handlers.views.text import context, date, duration, escape, section
+from handlers.views.words import freezes as words
 
 _CANDIDATES = 10
 Retyped: TypeAlias = Callable[[str, str], str]
@@ -46,6 +49,8 @@ class InForm(InvalidInput):
 def trouble(error: GatewayBotError, retyped: Retyped = lambda part, value: "") -> Reply:
     """What happened, what it means and what to do, for the person's eyes only. What was probably meant
     is asked for with a button."""
+    if isinstance(error, Frozen):
+        return _frozen(error, retyped)
     lines = [f":warning: *{escape(error.happened)}*"]
     if error.meaning:
         lines.append(escape(error.meaning))
@@ -68,6 +73,19 @@ def trouble(error: GatewayBotError, retyped: Retyped = lambda part, value: "") -
     else:
         blocks += _run_buttons(error, commands)
     return Reply(str(error), tuple(blocks))
+
+
+def _frozen(error: Frozen, retyped: Retyped) -> Reply:
+    """Which freeze forbids a change of which gateway, and the command that overrides it."""
+    command = retyped("--break-glass", words.REASON)
+    until = date(error.freeze.ends.timestamp())
+    gateway = f"`{escape(str(error.ref))}`" if error.ref else ""
+    lines = [
+        f":snowflake: *{words.freeze_on(escape(named(error.environment)), until)}*",
+        words.not_changed(gateway, escape(error.freeze.reason)),
+    ]
+    override = words.override(f"{USUAL} {escape(command)}") if command else escape(error.remedy)
+    return Reply(str(error), (section("\n".join(lines)), context(override)))
 
 
 def _one(commands: Sequence[str]) -> bool:

@@ -6,9 +6,10 @@ together hold about 13,000 characters is not documented (slackapi/bolt-js#2509).
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from handlers.views.reply import Block
+from handlers.views.reply import Block, Reply
 from handlers.views.text import cut
 
 TEXT = 4000
@@ -34,6 +35,12 @@ def fitted(text: str, blocks: tuple[Block, ...]) -> tuple[str, list[Block], bool
         over -= length - len(longest["text"])
         shorter = True
     return cut(text, TEXT), kept, shorter
+
+
+def fitting_reply(reply: Reply) -> Reply:
+    """The reply within Slack's bounds."""
+    text, blocks, _ = fitted(reply.text, reply.blocks)
+    return replace(reply, text=text, blocks=tuple(blocks))
 
 
 def _cut(shown: str, limit: int) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from deploy.access import Environment
 from deploy.errors import GatewayBotError
-from deploy.health.attention import Sign
-from deploy.health.fleet import Row, Selection
+from deploy.health.attention import BROKEN, SOON, WRONG, Sign
+from deploy.health.fleet import DOWN, Row, Selection
 from deploy.health.status import GatewaySummary
-from handlers.views.places import PRODUCTION
+from handlers.views.places import PRODUCTION, heading
 from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
@@ -48,6 +49,12 @@ SIGNS: Mapping[str, str] = {
     "not ready": "🔴",
     "down": "🔴",
 }
+URGENT: Mapping[int, str] = {DOWN: "🔴", BROKEN: "🔴", WRONG: "🟠", SOON: "🟡"}
+"""The sign of a gateway that somebody should look at, by how soon; else it has that of its state."""
+_ORDER = "🔴🟠🟡⚪🔵🟢"
+_WELL = ("connected", "no trouble seen")
+_IN_FACTS = (Sign.DOWN, Sign.NOT_READY, Sign.TOKEN_EXPIRES, Sign.TOKEN_EXPIRED)
+"""What the figures of a gateway show already."""
 _UNSUPPORTED = ("unsupported", "preview")
 _DAY = "{date_short_pretty}"
 
@@ -146,10 +153,7 @@ def _trouble(name: str, error: GatewayBotError, rows: Sequence[Row]) -> Block:
 
 
 def _counts(rows: Sequence[Row]) -> str:
-    levels = Counter(row.state for row in rows)
-    counts = " · ".join(
-        f"{SIGNS[level]} {levels[level]} {level}" for level in SIGNS if levels[level]
-    )
+    """Each gateway counts once: by how soon somebody should look at it, else by its state."""
     needing = sum(row.urgency > 0 for row in rows)
     told = f"*{counted(len(rows), 'gateway')}* · " + (
         f"*{needing} {_needs(needing)} attention*" if needing else "none needs attention"
@@ -157,7 +161,23 @@ def _counts(rows: Sequence[Row]) -> str:
     in_production = sum(row.production for row in rows)
     if in_production:
         told += f" · {PRODUCTION} {in_production} in production"
+    alike = Counter((sign_of(row), _word(row)) for row in rows)
+    ordered = sorted(alike.items(), key=lambda each: _ORDER.index(each[0][0]))
+    counts = " · ".join(f"{sign} {count} {word}" for (sign, word), count in ordered)
     return f"{told}\n{counts}" if counts else told
+
+
+def sign_of(row: Row, urgency: int | None = None) -> str:
+    """How a gateway is at a glance, the same wherever it is listed."""
+    own = SIGNS[row.state]
+    return own if own == "🔴" else URGENT.get(row.urgency if urgency is None else urgency, own)
+
+
+def _word(row: Row) -> str:
+    """Its state as it is counted. Where pods are not ready nothing can be known of their link."""
+    if row.state == "unknown" and row.summary.ready < row.summary.desired:
+        return "not ready"
+    return "with a warning" if row.urgency and row.state in _WELL else row.state
 
 
 def _entries(rows: Sequence[Row], now: float) -> list[str]:
@@ -179,11 +199,14 @@ def _entries(rows: Sequence[Row], now: float) -> list[str]:
 
 def _which(row: Row) -> str:
     ref = row.summary.ref
-    production = f" · {PRODUCTION} *production*" if row.production else ""
-    return (
-        f"{SIGNS[row.state]} *{escape(ref.name)}* on {escape(ref.cluster)}/"
-        f"{escape(ref.namespace)}{production}"
-    )
+    where = f"on {escape(ref.cluster)}/{escape(ref.namespace)}"
+    named = heading(f"*{escape(ref.name)}* {where}", environment(row))
+    return f"{sign_of(row)} {named}"
+
+
+def environment(row: Row) -> Environment:
+    """The environment of a gateway, as far as it is named."""
+    return Environment(escape(row.environment), production=row.production)
 
 
 def _facts(row: Row, now: float) -> str:
@@ -191,7 +214,9 @@ def _facts(row: Row, now: float) -> str:
     s = row.summary
     looked = row.seen.at
     old = f" at {date(looked, '{time}')}" if now - looked > _FRESH else ""
-    pods = [f"{s.ready} of {s.desired} ready"]
+    # Where pods are not ready the figures say enough, and what is wrong is said below.
+    state = "" if _word(row) in ("not ready", "with a warning") else row.state
+    pods = [f"{s.ready} of {counted(s.desired, 'pod')} ready{'' if state else old}"]
     if s.updated != s.desired:
         pods.append(f"{s.updated} up to date")
     if s.available != s.ready:
@@ -199,7 +224,8 @@ def _facts(row: Row, now: float) -> str:
     marked = row.support.state in _UNSUPPORTED
     support = f" ({escape(row.support.summary)})" if marked else ""
     image = f"`{escape(cut(s.tag or '?', 40))}`{support}"
-    return " · ".join([f"{row.state}{old}", *pods, image, _token_words(s, now)])
+    shown = [f"{state}{old}"] if state else []
+    return " · ".join([*shown, *pods, image, _token_words(s, now)])
 
 
 def _token_words(summary: GatewaySummary, now: float) -> str:
@@ -215,6 +241,8 @@ def _token_words(summary: GatewaySummary, now: float) -> str:
         return "*token refused*"
     if expires_at is None:
         return "token expiry unknown"
+    if summary.has(Sign.TOKEN_EXPIRES):
+        return f"*token expires* {date(expires_at)}"
     return f"token until {date(expires_at, _DAY)}"
 
 
@@ -229,8 +257,11 @@ def _unmanageable(rows: Sequence[Row]) -> list[Block]:
 
 def _why(row: Row) -> list[str]:
     beat = row.seen.heartbeat
-    reasons = list(row.summary.attention)
-    if beat.level not in ("connected", "no trouble seen"):
+    s = row.summary
+    reasons = [each.text for each in s.findings if each.sign not in _IN_FACTS]
+    if beat.level == "unknown" and _word(row) == "not ready":
+        reasons.append(f"{beat.evidence[:1].upper()}{beat.evidence[1:]}.".replace("..", "."))
+    elif beat.level not in _WELL:
         level = "Link unknown" if beat.level == "unknown" else beat.level.capitalize()
         reasons.append(f"{level}: {beat.evidence}.".replace("..", "."))
     if row.summary.renewable and row.summary.renewal is not None:
@@ -250,5 +281,5 @@ def _buttons(number: int, pages: int, selection: Selection) -> Block:
     )
     name = "Show all" if selection.attention else "Only what needs attention"
     elements.append(button(name, "status_attention", Page(0, other).value()))
-    elements.append(button("Look again", "status_again", Page(number, selection).value()))
+    elements.append(button("Refresh", "status_again", Page(number, selection).value()))
     return {"type": "actions", "elements": elements}

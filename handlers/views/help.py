@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from handlers.views.commands import runs
 from handlers.views.reply import Block, Reply
-from handlers.views.text import button, context, escape, header, section
+from handlers.views.text import button, context, escape, header, section, sections
+from handlers.views.words import help as words
 
 
 class OptionWords(Protocol):
@@ -26,6 +28,8 @@ class VerbWords(Protocol):
     @property
     def summary(self) -> str: ...
     @property
+    def group(self) -> words.Group: ...
+    @property
     def usage(self) -> str: ...
     @property
     def options(self) -> Sequence[OptionWords]: ...
@@ -34,23 +38,21 @@ class VerbWords(Protocol):
 
 
 def overview(command: str, verbs: Sequence[VerbWords]) -> Reply:
-    """Every verb with its one-line summary."""
-    lines = [f"*`{command} {verb.name}`*  {escape(verb.summary)}" for verb in verbs]
-    blocks: list[Block] = [
-        header("What I can do"),
-        section("\n".join(lines)),
-        {
-            "type": "actions",
-            "elements": [
-                button("Deploy a gateway", "open_deploy", "help", style="primary"),
-                button("Show status", "show_status", ""),
-            ],
-        },
-        context(
-            f"`{command} help VERB` shows how a verb is used. A gateway is called by its name, "
-            "or by `cluster/namespace/name` where several have that name."
-        ),
+    """Every verb with its one-line summary, under what people come for."""
+    usual = [
+        button(words.DEPLOY, "open_deploy", "help", style="primary"),
+        button(words.STATUS, "show_status", ""),
+        runs(words.PENDING, "pending"),
     ]
+    blocks: list[Block] = [
+        header(words.TITLE),
+        context(words.how(command)),
+        {"type": "actions", "elements": [each for each in usual if each]},
+    ]
+    for group in words.Group:
+        lines = [f"`{verb.name}` {escape(verb.summary)}" for verb in verbs if verb.group is group]
+        blocks += sections([f"*{group}*", *lines]) if lines else []
+    blocks.append(context(words.more(command)))
     return Reply(f"{command}: " + ", ".join(verb.name for verb in verbs), tuple(blocks))
 
 

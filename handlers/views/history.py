@@ -2,16 +2,20 @@
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from deploy.access import Environment
 from deploy.actions.audit import AuditEntry
+from deploy.actions.audit_index import is_step
+from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.images.names import image_name
 from deploy.observed.history import Revision
 from deploy.observed.revision_differences import difference
+from handlers.views.places import EnvironmentOf, heading, mark
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     context,
@@ -25,29 +29,35 @@ from handlers.views.text import (
 )
 from handlers.views.words.revisions import changes
 
-LINES = 20
+READ = 100
+"""So many of the newest entries are looked at: an action has some five."""
+SHOWN = 15
 _REVISIONS = 12
-EVENTS = {
-    "pending": "requested",
-    "approval": "approved, as one of several,",
-    "approved": "decided",
-    "denied": "denied",
-    "cancelled": "cancelled",
-    "expired": "expired",
-    "superseded": "superseded",
-    "running": "started",
-    "taken over": "continued by another bot",
-    "stop": "asked to stop",
-    "keep waiting": "kept waiting although stuck",
-    "succeeded": "succeeded",
-    "failed": "failed",
-    "stopped": "stopped",
+_WORDS = 300
+_STATES = {
+    "pending": "pending",
+    "approval": "pending",
+    "reminder": "pending",
+    "approved": "approved",
+    "running": "running",
+    "taken over": "running",
+    "keep waiting": "running",
+    "stop": "stopping",
     "unknown": "ended with an unknown result",
     "break-glass": "freeze overridden",
-    "reminder": "approvers reminded",
     "reverted": "no longer holds",
 }
-"""What the events of an action are called; those of windows and tokens have names that are read."""
+"""How an action stands whose last event that is. Other events are called as the states they lead to; those of
+windows and tokens have names that are read."""
+_DEEDS = {
+    "pending": "requested",
+    "approval": "approved",
+    "approved": "decided",
+    "stop": "stopped",
+    "keep waiting": "kept waiting",
+    "break-glass": "freeze overridden",
+}
+"""What a person did by an event that is not called so."""
 
 _WITH_WORDS = ("denied", "cancelled", "break-glass", "reverted")
 """Events whose detail is a sentence."""
@@ -69,53 +79,101 @@ def trail(
     entries: Sequence[AuditEntry],
     decided: Mapping[str, Decided] = MappingProxyType({}),
     gone: str = "",
+    environment_of: EnvironmentOf | None = None,
 ) -> Reply:
     """Who did what, newest first; `decided` are the decisions by action, as far as they are known,
     and `gone` is the name of a gateway that no longer runs."""
-    lines = _trail(entries[:LINES], decided)
+    lines = _trail(entries, decided, environment_of)
     if not lines:
         return Reply("Nothing has been done yet.", (section("Nothing has been done yet."),))
-    told = _cut_off(entries)
+    told = _cut_off(entries, lines)
     if gone:
         told.append(context(f"No gateway “{escape(gone)}” runs now."))
-    return Reply("What was done", (header("What was done"), *sections(lines), *told))
+    return Reply(
+        "What was done", (header("What was done"), *sections(lines[:SHOWN], "\n\n"), *told)
+    )
 
 
-def lines_of(entries: Sequence[AuditEntry]) -> list[str]:
-    """A line for each: when, what, and by whom."""
-    return _trail(entries, MappingProxyType({}))
+def lines_of(
+    entries: Sequence[AuditEntry], environment_of: EnvironmentOf | None = None, of: str = ""
+) -> list[str]:
+    """Two lines for each action, the newest first; the gateway that all are `of` is not named again."""
+    return _trail(entries, MappingProxyType({}), environment_of, of)
 
 
-def _cut_off(entries: Sequence[AuditEntry]) -> list[Block]:
-    return [context(f"Only the last {LINES} entries are shown.")] if len(entries) > LINES else []
+def _cut_off(entries: Sequence[AuditEntry], lines: Sequence[str]) -> list[Block]:
+    if len(lines) <= SHOWN and len(entries) < READ:
+        return []
+    return [context(f"Only the last {min(len(lines), SHOWN)} are shown.")]
 
 
 def _trail(
-    entries: Sequence[AuditEntry], decided: Mapping[str, Decided], of: str = ""
+    entries: Sequence[AuditEntry],
+    decided: Mapping[str, Decided],
+    environment_of: EnvironmentOf | None = None,
+    of: str = "",
 ) -> list[str]:
-    """A line each, the newest first; the gateway that all of them are `of` is not named again."""
-    lines = []
+    """Each action as it stands, and below that when and by whom. What else was done, as opening a window, is
+    an entry of its own."""
+    actions: dict[object, list[AuditEntry]] = {}
     # Each action's events come into the trail together, so two actions' may be out of order.
     for entry in sorted(entries, key=lambda each: each.at, reverse=True):
-        who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
-        ref = f" `{escape(entry.ref)}`" if entry.ref and entry.ref != of else ""
-        lines.append(
-            f"{date(entry.at)}  {escape(entry.kind)}{ref}: {_event(entry, who, decided)}"
-            f"{action_of(entry)}{_why(entry)}"
-        )
-    return lines
+        if not is_step(entry.event):
+            actions.setdefault(entry.action or (entry.n, entry.subject), []).append(entry)
+    return [_action(found, decided, environment_of, of) for found in actions.values()]
 
 
-def _event(entry: AuditEntry, who: str, decided: Mapping[str, Decided]) -> str:
+def _action(
+    entries: Sequence[AuditEntry],
+    decided: Mapping[str, Decided],
+    environment_of: EnvironmentOf | None,
+    of: str,
+) -> str:
+    """What is known of one, of which the first of the entries is the newest."""
+    last = entries[0]
+    state = escape(_STATES.get(last.event, last.event))
+    named = bool(last.ref) and last.ref != of
+    ref = f" {_mark(last.ref, environment_of)}`{escape(last.ref)}`" if named else ""
+    deeds = ", ".join(_deeds(entries[::-1], decided))
+    whys = "; ".join(dict.fromkeys(why for each in entries[::-1] if (why := _why(each))))
+    when = " · ".join(part for part in (date(last.at), deeds) if part)
+    told = f"{when}: {escape(cut(whys, _WORDS))}" if whys else when
+    return f"{escape(last.kind)}{ref}: *{state}*{action_of(last)}\n{told}"
+
+
+def _mark(ref: str, environment_of: EnvironmentOf | None) -> str:
+    """The mark of production; also of what no longer runs there."""
+    if environment_of is None:
+        return ""
+    try:
+        return mark(environment_of(GatewayRef.parse(ref)))
+    except InvalidInput:
+        return ""
+
+
+def _deeds(entries: Sequence[AuditEntry], decided: Mapping[str, Decided]) -> Iterator[str]:
+    """What people did, the first first: “requested and confirmed by @ana”. A run is by a bot."""
+    by_person = [each for each in entries if each.who[:1] in ("U", "W") and each.who.isalnum()]
+    for who, theirs in itertools.groupby(by_person, key=lambda each: each.who):
+        several = list(theirs)
+        words = dict.fromkeys(_deed(each, decided) for each in several if each.action)
+        within = _window(several[-1], decided)
+        yield f"{' and '.join(words)} by <@{who}>{within}".strip()
+
+
+def _deed(entry: AuditEntry, decided: Mapping[str, Decided]) -> str:
     known = decided.get(entry.action) if entry.event == "approved" else None
     if known is None:
-        return f"*{escape(EVENTS.get(entry.event, entry.event))}*{who}"
-    if known.by == "approvers":
-        return f"*approved*{who}"
-    if not known.window:
-        return f"*confirmed*{who}"
+        return escape(_DEEDS.get(entry.event, entry.event))
+    return "approved" if known.by == "approvers" else "confirmed"
+
+
+def _window(entry: AuditEntry, decided: Mapping[str, Decided]) -> str:
+    known = decided.get(entry.action) if entry.event == "approved" else None
+    if known is None or known.by == "approvers" or not known.window:
+        return ""
     whose = f"<@{known.opened_by}>'s" if known.opened_by else "an"
-    return f"*confirmed*{who} within {whose} approval window"
+    return f" within {whose} approval window"
 
 
 def action_of(entry: AuditEntry) -> str:
@@ -131,8 +189,7 @@ def _why(entry: AuditEntry) -> str:
         detail = entry.detail if entry.event in _WITH_WORDS else ""
     if isinstance(detail, dict):
         detail = detail.get("reason") or detail.get("happened") or detail.get("detail") or ""
-    text = detail if isinstance(detail, str) else ""
-    return f": {escape(cut(text, 150))}" if text else ""
+    return cut(detail, 150) if isinstance(detail, str) else ""
 
 
 def _changes(known: Sequence[Revision]) -> list[str]:
@@ -149,35 +206,37 @@ def revisions(
     entries: Sequence[AuditEntry],
     command: str,
     decided: Mapping[str, Decided] = MappingProxyType({}),
+    environment: Environment | None = None,
 ) -> Reply:
     """The revisions, newest first, and what was last done; `decided` as for `trail`."""
     text = f"{ref}: {counted(len(known), 'revision')}"
-    blocks = [header(f"Revisions of {ref.name}")]
-    blocks += sections(
-        [_revision(*each) for each in zip(known[:_REVISIONS], _changes(known), strict=False)]
-    )
+    title = f"Revisions of {ref.name} on {ref.cluster}/{ref.namespace}"
+    blocks = [header(heading(title, environment))]
+    shown = zip(known[:_REVISIONS], _changes(known), strict=False)
+    blocks += sections([_revision(*each) for each in shown], "\n\n")
     if len(known) > _REVISIONS:
         blocks.append(context(f"… and {counted(len(known) - _REVISIONS, 'more revision')}."))
-    done = _trail(entries[:LINES], decided, of=str(ref))
-    if done:
-        blocks += sections(["*Last actions*", *done])
-    blocks += _cut_off(entries)
     back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
     blocks.append(
         context(
             f"{back} brings one back; without a number, the last with another image or settings."
         )
     )
+    done = _trail(entries, decided, of=str(ref))
+    if done:
+        first, *others = done[:SHOWN]
+        blocks += sections([f"*Last actions*\n{first}", *others], "\n\n")
+        blocks += _cut_off(entries, done)
     return Reply(text, tuple(blocks))
 
 
 def _revision(revision: Revision, changed: str) -> str:
-    """A revision: what it runs, what it changed, and who put it there when."""
+    """What it runs and what it changed, and below that when it was put there and by whom."""
     now = "  *now*" if revision.current else ""
     version = escape(cut(image_name(revision.image).version or "?", 100))
     who = f" by <@{escape(revision.requester)}>" if revision.requester else ""
     action = f" (`{escape(revision.action)}`)" if revision.action else ""
     return (
-        f"*{revision.number}*  `{version}`{now}\n{escape(changed)}\n"
+        f"*{revision.number}*  `{version}`{now} · {escape(changed)}\n"
         f"{date(revision.created_at)}{who}{action} · {counted(revision.pods, 'pod')}"
     )

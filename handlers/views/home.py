@@ -12,13 +12,12 @@ from deploy.actions.audit import AuditEntry
 from deploy.actions.windows import Window
 from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError
-from deploy.health.attention import BROKEN, SOON, WRONG
 from deploy.health.fleet import DOWN, Row
 from deploy.health.status import GatewaySummary
 from handlers.views import fleet, freezes, history, request_line
 from handlers.views.action import value
 from handlers.views.menus import Choice, menu
-from handlers.views.places import EnvironmentOf
+from handlers.views.places import EnvironmentOf, heading
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import (
     SECTION_LIMIT,
@@ -46,7 +45,6 @@ SOON_SECONDS = 7 * 86_400.0
 _REQUESTS, _ROWS, _LINES, _GATEWAYS = 8, 8, 6, 12
 """So many of a section are shown; all sections together stay below Slack's 100 blocks."""
 _LINE = 400
-_URGENCY: Mapping[int, str] = {DOWN: "🔴", BROKEN: "🔴", WRONG: "🟠", SOON: "🟡"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _content(home: Home, environment_of: EnvironmentOf) -> list[Block]:
     blocks += [context(f":warning: {escape(cut(text, 600))}") for text in home.notes[:_LINES]]
     blocks += _tokens(home)
     blocks += _freezes(home)
-    blocks += _changes(home.changes)
+    blocks += _changes(home.changes, environment_of)
     blocks += _gateways(home)
     return blocks
 
@@ -155,16 +153,16 @@ def _trouble(row: Row) -> str:
     summary = row.summary
     name = escape(summary.ref.name)
     outage = row.urgency == DOWN and row.production
-    title = words.outage(name) if outage else f"{_URGENCY[row.urgency]} *{name}*"
+    title = words.outage(name) if outage else f"{fleet.sign_of(row)} *{name}*"
     beat = row.seen.heartbeat
-    found = next(iter(summary.attention), f"{beat.level.capitalize()}: {beat.evidence}.")
+    level = "Link unknown" if beat.level == "unknown" else beat.level.capitalize()
+    found = next(iter(summary.attention), f"{level}: {beat.evidence}.")
     return f"{title}  {_place(row)}\n{escape(cut(found.replace('..', '.'), _LINE))}"
 
 
 def _place(row: Row) -> str:
     ref = row.summary.ref
-    production = " · *production*" if row.production else ""
-    return f"`{escape(ref.cluster)}/{escape(ref.namespace)}`{production}"
+    return heading(f"`{escape(ref.cluster)}/{escape(ref.namespace)}`", fleet.environment(row))
 
 
 def _tokens(home: Home) -> list[Block]:
@@ -201,11 +199,12 @@ def _freezes(home: Home) -> list[Block]:
     return _listed(words.FREEZES, lines, "whoami")
 
 
-def _changes(entries: Sequence[AuditEntry]) -> list[Block]:
+def _changes(entries: Sequence[AuditEntry], environment_of: EnvironmentOf) -> list[Block]:
     if not entries:
         return []
-    lines = [cut(line, 480) for line in history.lines_of(entries[:_LINES])]
-    return _bounded(words.CHANGES, [section("\n".join(lines))], len(entries) - _LINES, "history")
+    every = history.lines_of(entries, environment_of)
+    lines = [cut(line, 480) for line in every[:_LINES]]
+    return _bounded(words.CHANGES, [section("\n".join(lines))], len(every) - _LINES, "history")
 
 
 def _gateways(home: Home) -> list[Block]:
@@ -217,7 +216,7 @@ def _gateways(home: Home) -> list[Block]:
 
 def _gateway(row: Row) -> str:
     summary = row.summary
-    mark = _URGENCY.get(_urgency(row)) or fleet.SIGNS[row.state]
+    mark = fleet.sign_of(row, _urgency(row))
     facts = [words.pods(summary.ready, summary.desired)]
     facts += [f"image `{escape(cut(summary.tag, 40))}`"] if summary.tag else []
     return f"{mark} *{escape(summary.ref.name)}*  {_place(row)}\n{' · '.join(facts)}"

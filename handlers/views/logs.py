@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from deploy.logs.lines import Line, written
 from handlers.views.reply import Reply
 from handlers.views.text import context, counted, cut, escape, fence, section
+from handlers.views.words import logs as words
 
 SHOWN = 25
 _LIMIT = 2500
@@ -18,13 +19,15 @@ _TROUBLES = 5
 
 @dataclass(frozen=True)
 class ReadSoFar:
-    """What is known beside the lines; `gateway` is whose they are, and where that is."""
+    """What is known beside the lines; `gateway` is whose they are, and where that is. `waiting` are pods
+    whose container has not started, with Kubernetes' word for why."""
 
     gateway: str = ""
     pods: Sequence[str] = ()
     total: int = 0
     skipped: int = 0
     trouble: Sequence[str] = ()
+    waiting: Sequence[tuple[str, str]] = ()
 
 
 def lines(found: Sequence[Line], told: ReadSoFar, *, waiting: bool = False) -> tuple[Reply, bool]:
@@ -41,11 +44,19 @@ def lines(found: Sequence[Line], told: ReadSoFar, *, waiting: bool = False) -> t
     more = len(shown) < told.total or any(len(text) > _LINE for text in texts)
     body = section(fence(shown, 2900)[0] if shown else f"_{_nothing(told, waiting)}_")
     count = counted(told.total, "line")
-    notes = [*([escape(told.gateway)] if told.gateway else []), count]
+    notes = [escape(told.gateway)] if told.gateway else []
+    if told.total or not told.waiting:
+        notes.append(count)
     if told.skipped:
         notes.append(f"{counted(told.skipped, 'line')} skipped: they came too fast")
     notes.append(f"{counted(len(told.pods), 'pod')}")
     blocks = [body, context(" · ".join(notes))]
+    blocks += [
+        context(f":hourglass: {words.not_started(escape(name), escape(cut(why, 200)))}")
+        for name, why in told.waiting[:_TROUBLES]
+    ]
+    if len(told.waiting) > _TROUBLES:
+        blocks.append(context(words.more_not_started(len(told.waiting) - _TROUBLES)))
     blocks += [context(f":warning: {escape(text)}") for text in told.trouble[:_TROUBLES]]
     if len(told.trouble) > _TROUBLES:
         blocks.append(context(f"… and {len(told.trouble) - _TROUBLES} more that went wrong."))
@@ -54,6 +65,8 @@ def lines(found: Sequence[Line], told: ReadSoFar, *, waiting: bool = False) -> t
 
 def _nothing(told: ReadSoFar, waiting: bool) -> str:
     """Why there is no line."""
+    if told.waiting and len(told.waiting) >= len(told.pods):
+        return words.NONE_STARTED
     if waiting:
         return "Nothing yet."
     if not told.pods:

@@ -1,9 +1,10 @@
 """Why a decision changed nothing, for whoever tried. Pure."""
 
 from deploy.actions.action import Action, State
-from handlers.views.action import agreed, lapsed, lowered, mentions
+from handlers.views.action import agreed, lapsed, lowered, mentions, value
 from handlers.views.reply import Reply
-from handlers.views.text import context, date, section
+from handlers.views.text import button, context, date, escape, section
+from handlers.views.words import ways_out as words
 
 
 def gone() -> Reply:
@@ -12,6 +13,13 @@ def gone() -> Reply:
     return Reply(
         text, (section(f":ghost: {text}"), context("Nothing was changed by it. Ask again."))
     )
+
+
+def planned_already(action: Action) -> Reply:
+    """That the rollback somebody asks for is planned and open, and the button that shows it."""
+    text = words.planned_already(escape(str(action.ref)), action.id)
+    shown = button(words.SHOW_PLAN, "action_show", value(action))
+    return Reply(text, (section(f":information_source: {text}", accessory=shown),))
 
 
 _REFUSALS = {

@@ -3,6 +3,7 @@
 It fits the first screen of a phone; what only informs is in `status_more`.
 """
 
+import re
 from collections.abc import Sequence
 
 from deploy.access import Environment
@@ -38,6 +39,7 @@ _COURSE_SECONDS = 3600.0
 _SHORTEST = 120.0
 _PODS = 6
 """So many pods still leave the buttons in sight of a phone; all are behind *More*."""
+_FIGURES = re.compile(r"\d+")
 _WELL = {"connected", "no trouble seen"}
 _ENDED = 5
 _LEVELS = 5
@@ -205,19 +207,26 @@ def _pods(pods: Sequence[PodStatus], secret: str) -> list[Block]:
     blocks = sections([pod_entry(pod, secret) for pod in ordered[:_PODS]])
     if len(ordered) > _PODS:
         blocks.append(context(f"… and {counted(len(ordered) - _PODS, 'more pod')}: see More."))
-    said: dict[str, list[str]] = {}
+    said: dict[str, list[PodStatus]] = {}
     for pod in ordered:
         if pod.heartbeat:
-            words = f"{SIGNS[pod.heartbeat.level]} {pod.heartbeat.level}: {pod.heartbeat.evidence}"
-            said.setdefault(words, []).append(pod.progress.name)
+            # Figures, as the seconds since something was seen, differ where nothing else does.
+            alike = _FIGURES.sub("0", f"{pod.heartbeat.level}: {pod.heartbeat.evidence}")
+            said.setdefault(alike, []).append(pod)
     levels = {pod.heartbeat.level for pod in ordered if pod.heartbeat}
     # Of pods that are all well it makes no difference how many seconds ago that was seen.
     if len(said) > 1 and (len(levels) > 1 or not levels <= _WELL):
-        blocks += [
-            context(f"{escape(words)} ({escape(', '.join(names[:3]))}{_more(names)})")
-            for words, names in list(said.items())[:_LEVELS]
-        ]
+        blocks += [context(_said_alike(pods)) for pods in list(said.values())[:_LEVELS]]
     return blocks
+
+
+def _said_alike(pods: Sequence[PodStatus]) -> str:
+    """What several pods say of their link, once."""
+    beat = pods[0].heartbeat
+    assert beat is not None
+    names = [pod.progress.name for pod in pods]
+    words = f"{SIGNS[beat.level]} {beat.level}: {beat.evidence}"
+    return f"{escape(words)} ({escape(', '.join(names[:3]))}{_more(names)})"
 
 
 def pod_entry(pod: PodStatus, secret: str) -> str:

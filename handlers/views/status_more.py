@@ -8,8 +8,7 @@ from deploy.health.belongings import EventSummary, ServiceSummary
 from deploy.health.status import ConditionSummary, GatewayDetail
 from deploy.images.names import image_name
 from deploy.observed.history import Revision
-from handlers.views import conditions
-from handlers.views.history import EVENTS, action_of
+from handlers.views import conditions, history
 from handlers.views.reply import Block, View
 from handlers.views.status import pod_entry, replica_course
 from handlers.views.text import context, cut, date, escape, section, sections
@@ -39,7 +38,7 @@ def modal(gateway: GatewayDetail, now: float, done: Sequence[AuditEntry] = ()) -
         *_part("Services", [_service(each) for each in gateway.services[:_SERVICES]]),
         *_part("Events", [_event(each) for each in gateway.events[:_EVENTS]]),
         *_part("Revisions", [_revision(each) for each in gateway.actions]),
-        *_part("Last actions", _last_done(done)),
+        *_part("Last actions", history.lines_of(done, of=str(s.ref))[:_ACTIONS]),
         *_part("Conditions", [_condition(each) for each in gateway.conditions]),
         *_part("Pods", [pod_entry(each, s.token_secret) for each in gateway.pods[:_PODS]]),
     ]
@@ -90,21 +89,6 @@ def _revision(revision: Revision) -> str:
     action = f" (`{escape(revision.action)}`)" if revision.action else ""
     tag = escape(cut(image_name(revision.image).version or "?", 100))
     return f"{revision.number}: `{tag}`{who}{action} {date(revision.created_at)}"
-
-
-def _last_done(entries: Sequence[AuditEntry]) -> list[str]:
-    """How each of the last actions stands: its newest entry that is not a step."""
-    found: dict[str, str] = {}
-    for entry in entries:
-        if entry.event.startswith("step ") or entry.subject in found:
-            continue
-        # A run is by a bot, a decision by a person.
-        who = f" by <@{entry.who}>" if entry.who[:1] in ("U", "W") and entry.who.isalnum() else ""
-        event = escape(EVENTS.get(entry.event, entry.event))
-        found[entry.subject] = (
-            f"{escape(entry.kind)} {event}{who}{action_of(entry)} {date(entry.at)}"
-        )
-    return list(found.values())[:_ACTIONS]
 
 
 def _modal(blocks: list[Block]) -> View:

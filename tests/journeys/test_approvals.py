@@ -236,7 +236,7 @@ def test_within_a_window_one_person_changes_one_gateway_alone_until_it_is_closed
     ana.clicks(inside, "Confirm")
     ana.sees_at(inside, "3 of 3 pods ready after", 90)
     # The trail is copied from the actions' logs, a moment later.
-    confirmed = r"\*confirmed\* by <@U0ANA> within <@U0BEN>'s approval window"
+    confirmed = r"confirmed by <@U0ANA> within <@U0BEN>'s approval window"
     ana.is_told("history edge-2", confirmed)
     ana.clicks(opened, "Close now")
     ana.sees("Only approvers of production-west may close an approval window", ephemeral=True)

@@ -27,6 +27,7 @@ class LogApi:
 
     def __init__(self, directory: Path) -> None:
         self.logs: dict[str, list[str]] = {}
+        self._unstarted: dict[str, str] = {}
         self.asked: list[dict[str, str]] = []
         self.open = 0
         self._events: list[tuple[str, str]] = []
@@ -55,9 +56,17 @@ class LogApi:
         self.cut()
         self._server.server_close()
 
+    def wait(self, pod: str, reason: str) -> None:
+        """A pod appears whose container does not start."""
+        with self._news:
+            self._unstarted[pod] = reason
+            self._events.append(("ADDED", pod))
+            self._news.notify_all()
+
     def start(self, pod: str) -> None:
         """A pod appears and runs."""
         with self._news:
+            self._unstarted.pop(pod, None)
             self.logs[pod] = []
             self._events.append(("ADDED", pod))
             self._news.notify_all()
@@ -96,7 +105,15 @@ class LogApi:
             self._news.notify_all()
 
     def pods(self) -> list[dict[str, Any]]:
-        return [_pod(name) for name in self.logs]
+        return [self._pod(name) for name in (*self.logs, *self._unstarted)]
+
+    def _pod(self, name: str) -> dict[str, Any]:
+        pod = _pod(name)
+        if name in self._unstarted:
+            state = {"waiting": {"reason": self._unstarted[name]}}
+            status = {"name": "edge-1", "ready": False, "restartCount": 0, "state": state}
+            pod["status"] = {"phase": "Pending", "containerStatuses": [status]}
+        return pod
 
     def stream(self, pod: str, query: dict[str, str], write: Any, gone: Callable[[], bool]) -> None:
         since, tail = query.get("sinceTime", ""), query.get("tailLines")
@@ -143,7 +160,7 @@ class LogApi:
                     continue
                 kind, name = self._events[version]
             version += 1
-            item = _pod(name)
+            item = self._pod(name)
             item["metadata"]["resourceVersion"] = str(version)
             write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
 

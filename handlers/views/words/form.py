@@ -10,6 +10,15 @@ from handlers.views.text import date, escape
 _SHOWN = 5
 
 
+def how(*, file: bool) -> str:
+    """What must be filled in, and that sending the form changes nothing."""
+    either = ", here or in a spec file" if file else ""
+    return (
+        f"*Required{either}:* gateway, namespace and image tag. Nothing changes yet: next, you review "
+        "the plan."
+    )
+
+
 def frozen(environment: Environment, freeze: Freeze, command: str, overridden: bool) -> str:
     """That nothing may change there now, and how to do it all the same."""
     until = date(freeze.ends.timestamp())

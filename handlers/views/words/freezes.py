@@ -1,5 +1,26 @@
 """What is said of change freezes before they refuse anything."""
 
+REASON = "why it cannot wait"
+"""In place of the reason of a command that overrides a freeze."""
+
+
+def freeze_on(environment: str, until: str) -> str:
+    """The title of what a freeze refuses."""
+    return f"Change freeze on {environment} until {until}"
+
+
+def not_changed(gateway: str, reason: str) -> str:
+    """Why it is frozen, and that nothing was changed."""
+    return f"{reason}. Nothing was changed{f' on {gateway}' if gateway else ''}."
+
+
+def override(command: str) -> str:
+    """What to do: wait, or the command that does it all the same."""
+    return (
+        "Ask again after that. In an emergency, override it with your reason; the channel is notified:\n"
+        f"`{command}`"
+    )
+
 
 def frozen(environment: str, until: str, reason: str) -> str:
     """A freeze that is in effect."""

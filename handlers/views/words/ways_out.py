@@ -4,6 +4,7 @@ ROLL_BACK = "Roll back…"
 DELETE = "Delete…"
 KEEP_WAITING = "Keep waiting"
 LOGS = "Logs"
+SHOW_PLAN = "Show the plan"
 TRY_AGAIN = "Try again"
 ASK_AGAIN = "Ask again"
 
@@ -20,6 +21,11 @@ _SMALL = ("The", "A", "An", "No", "Every")
 def stuck(means: str) -> str:
     """That it is stuck, and on what: “Stuck: the image cannot be pulled”."""
     return f"Stuck: {_within(means)}"
+
+
+def planned_already(gateway: str, action: str) -> str:
+    """That a rollback of the same gateway is open."""
+    return f"The rollback of `{gateway}` is planned already: request `{action}`."
 
 
 def waits_anyway(who: str, means: str) -> str:

@@ -15,6 +15,7 @@ from deploy.changes import policies
 from deploy.changes.authority import Authority
 from deploy.changes.decide import Authorized
 from deploy.changes.policies import Policies
+from deploy.gateway import GatewayRef
 from deploy.governance import governor
 from deploy.governance.admitted import AdmittedTokens
 from deploy.governance.governor import Governor
@@ -322,9 +323,14 @@ def nothing_recorded(record: PlacementRecord, resource: object) -> Recorded:
 
 
 def any_reason_in_any_freeze(
-    environment: Environment, *, now: datetime.datetime, break_glass: str, asked: object = None
+    environment: Environment,
+    *,
+    now: datetime.datetime,
+    break_glass: str,
+    asked: object = None,
+    ref: GatewayRef | None = None,
 ) -> None:
-    check_freeze(environment, now=now, break_glass=break_glass)
+    check_freeze(environment, now=now, break_glass=break_glass, ref=ref)
 
 
 def unasked(patch: pytest.MonkeyPatch) -> None:

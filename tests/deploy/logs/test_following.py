@@ -182,6 +182,19 @@ def test_lines_of_several_pods_come_in_the_order_of_time(api: LogApi) -> None:
         read_now(api.cluster, Pods("dev", "", "", "edge-1-z"), Filter(), tail=5)
 
 
+def test_a_pod_whose_container_has_not_started_is_named_with_the_reason(api: LogApi) -> None:
+    api.wait("edge-1-a", "ImagePullBackOff")
+    found = read_now(api.cluster, PODS, Filter(), tail=50)
+    assert (found.lines, found.waiting) == ((), (("edge-1-a", "ImagePullBackOff"),))
+    assert found.trouble == (), "that it has no log is said already"
+    with followed(api) as heard:
+        until(lambda: heard.take().waiting == found.waiting, "the pod that waits")
+        api.start("edge-1-a")
+        api.write("edge-1-a", "at last")
+        heard.until("at last")
+        assert heard.take().waiting == ()
+
+
 def test_a_flood_is_held_in_bounds_and_what_is_let_go_of_is_counted(api: LogApi) -> None:
     api.start("edge-1-a")
     with followed(api, held=20) as heard:

@@ -52,6 +52,7 @@ def test_text_that_yaml_takes_for_a_number_with_a_point_is_refused_as_it_may_hav
     [
         ({"replcas": 3}, "replcas", "Did you mean replicas?"),
         ({"service": {"typ": "NodePort"}}, "service.typ", "Did you mean service.type?"),
+        ({"xyzzy": 3}, "xyzzy", "docs/spec.md lists all"),
         ({"replicas": -1}, "replicas", "from 0 to 10000, or external"),
         ({"replicas": True}, "replicas", "whole number"),
         ({"replicas": "3"}, "replicas", "whole number"),

@@ -89,6 +89,15 @@ def test_two_clicks_of_one_person_ask_for_one_plan(desk: Desk) -> None:
     assert desk.action.stop_by == "U1"
 
 
+def test_a_click_after_the_plan_is_there_says_that_it_is_open_and_shows_it(desk: Desk) -> None:
+    desk.begins()
+    assert desk.click(ROLL_BACK, "U1") == ""
+    actions.ask(desk.store, "BBBBBB", kind="rollback", requester="U1", ref=PROD)
+    assert "planned already: request `BBBBBB`" in desk.click(ROLL_BACK, "U1", at="9.0")
+    assert len(desk.accepted) == 1
+    assert desk.click(ROLL_BACK, "U2", at="9.0") == "", "another person's plan is another one"
+
+
 @pytest.mark.parametrize("button", [ROLL_BACK, KEEP_WAITING])
 def test_nobody_else_stops_it_or_decides_to_wait_and_nothing_is_planned(
     desk: Desk, button: str

@@ -49,6 +49,8 @@ def test_a_dash_within_quotes_is_no_option() -> None:
         ("deplyo edge-1", "Did you mean `/gateway deploy edge-1`?"),
         ("deploy edge-1 --tga 2.11.1", "Did you mean `/gateway deploy edge-1 --tag 2.11.1`?"),
         ("DEPLOY edge-1 --TO west/dev --Tga=1", "`deploy` has no option `--Tga`"),
+        ("west/dev/x", "Did you mean `/gateway status west/dev/x`?"),
+        ("west/dev/x --watch", "Did you mean `/gateway status west/dev/x --watch`?"),
         ("help deplyo", "Did you mean `/gateway help deploy`?"),
         ("deploy edge-1 --tag", "Write `/gateway deploy edge-1 --tag <tag>`."),
         ("deploy edge-1 --tag --to west/dev", "`--tag` needs a value"),

@@ -23,7 +23,7 @@ from bot.sandbox.slack.blocks import (
     check_view,
     view_too_large,
 )
-from deploy.access import Standing
+from deploy.access import Frozen, Standing
 from deploy.actions.action import State
 from deploy.errors import Ambiguous
 from deploy.health.live_messages import Ending, LiveMessage
@@ -189,6 +189,10 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
             ),
             lambda part, name: f"deploy {name}",
         ),
+        errors.trouble(
+            Frozen(PRODUCTION, x.freeze(), REF, "Ask again after that."),
+            lambda part, reason: f"deploy {x.text(300)} {part}={reason}",
+        ),
     ),
     "conversation.understood": lambda x: _of(
         *(
@@ -226,13 +230,15 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
         history.revisions(REF, x.revisions(), x.entries(), "/gateway")
     ),
     "logs.lines": lambda x: _of(
-        logs.lines(x.log(), logs.ReadSoFar(str(REF), [NAME] * 3, 10_000, 99, [x.text(300)] * 9))[0]
+        logs.lines(x.log(), logs.ReadSoFar(str(REF), [NAME] * 3, 10_000, 99, [x.text(300)] * 9))[0],
+        logs.lines([], logs.ReadSoFar(str(REF), [NAME], 0, 0, (), [(NAME, x.text(300))] * 9))[0],
     ),
     "logs.left": lambda x: _of(logs.left()),
     "progress.working": lambda x: _of(
         progress.working(True, x.text(900), [Wait(x.text(80), x.text(200))] * 9)
     ),
     "refusals.gone": lambda x: _of(refusals.gone()),
+    "refusals.planned_already": lambda x: _of(refusals.planned_already(x.action(State.PENDING))),
     "refusals.refused": lambda x: _of(
         *(refusals.refused("already", x.action(state)) for state in STATES),
         refusals.refused("not-approver", x.action(State.PENDING)),
@@ -314,7 +320,7 @@ PARTS = {
     *("text.header", "text.section", "text.context", "text.button", "text.confirm"),
     "text.sections",
     *("allowed.only", "menus.menu", "modals.listing", "ways_out.of_failed", "ways_out.of_running"),
-    "fitting.fitted",
+    *("fitting.fitted", "fitting.fitting_reply"),
 }
 """What others are made of, and shown in them above."""
 

@@ -21,6 +21,7 @@ from handlers.views import history as view
 from handlers.views.text import date
 from handlers.views.words.revisions import WIDTH, changes
 from tests.handlers.views.test_status import DETAIL
+from tests.support.largest import PRODUCTION
 
 REF = GatewayRef("west", "dev", "edge-1")
 
@@ -29,29 +30,60 @@ def entry(event: str, detail: str) -> AuditEntry:
     return AuditEntry(1, 1.0, event, "U0BEN", "7K3MAB", "deploy", str(REF), detail, "")
 
 
-def test_history_says_why_something_was_denied_or_snoozed_and_how_it_ended() -> None:
-    told = view.trail(
-        [
-            entry("denied", "not before <Monday>"),
-            entry("failed", json.dumps({"happened": "Azure does not answer.", "meaning": "so"})),
-            entry("snoozed", json.dumps({"until": 5, "reason": "replaced on Friday"})),
-            entry("approved", "5d1c02aa91ff"),
-            entry("pending", "[1, 2]"),
-        ]
+def story(*events: tuple[str, str], action: str = "7K3MAB", at: float = 1.0) -> list[AuditEntry]:
+    """What happened to an action, the newest first as the trail has it: events and who did each."""
+    made = [
+        dataclasses.replace(entry(event, ""), at=at + n, who=who, subject=action)
+        for n, (event, who) in enumerate(events)
+    ]
+    return made[::-1]
+
+
+def shown(entries: list[AuditEntry], decided: dict[str, view.Decided] | None = None) -> list[str]:
+    """The lines below the title."""
+    return str(view.trail(entries, decided or {}).blocks[1]["text"]["text"]).splitlines()
+
+
+def test_an_action_takes_two_lines_how_it_stands_and_who_did_what() -> None:
+    entries = story(
+        ("pending", "U0ANA"), ("approved", "U0BEN"), ("running", "bot-1"), ("succeeded", "bot-1")
     )
-    lines = str(told.blocks[1]["text"]["text"]).splitlines()
-    assert [line.partition("`7K3MAB`)")[2] for line in lines] == [
-        ": not before &lt;Monday&gt;", ": Azure does not answer.", ": replaced on Friday", "", "",
-    ]  # fmt: skip
+    entries[0] = dataclasses.replace(entries[0], detail=json.dumps({"happened": "3 of 3 ready"}))
+    assert shown(entries, {"7K3MAB": view.Decided("approvers")}) == [
+        "deploy `west/dev/edge-1`: *succeeded* (`7K3MAB`)",
+        f"{date(4.0)} · requested by <@U0ANA>, approved by <@U0BEN>: 3 of 3 ready",
+    ]
+
+
+def test_history_says_why_something_was_denied_or_snoozed_and_how_it_ended() -> None:
+    whys = {
+        ("denied", "not before <Monday>"): "denied by <@U0BEN>: not before &lt;Monday&gt;",
+        ("failed", json.dumps({"happened": "Azure does not answer.", "meaning": "so"})): (
+            "failed by <@U0BEN>: Azure does not answer."
+        ),
+        ("snoozed", json.dumps({"until": 5, "reason": "replaced on Friday"})): (
+            "snoozed by <@U0BEN>: replaced on Friday"
+        ),
+        ("approved", "5d1c02aa91ff"): "decided by <@U0BEN>",
+        ("pending", "[1, 2]"): "requested by <@U0BEN>",
+    }
+    for (event, detail), said in whys.items():
+        _, line = shown([entry(event, detail)])
+        assert line == f"{date(1.0)} · {said}"
 
 
 def test_entries_of_two_actions_are_in_the_order_of_time() -> None:
-    came = [(3.0, "confirmed"), (1.0, "succeeded"), (2.0, "requested"), (2.0, "started")]
-    told = view.lines_of([dataclasses.replace(entry(e, ""), at=at) for at, e in came])
-    assert [line.partition(">")[0] for line in told] == [
-        date(at).partition(">")[0] for at in (3.0, 2.0, 2.0, 1.0)
-    ]
-    assert "requested" in told[1], "the same moment keeps the trail's order"
+    mixed = story(("pending", "U0ANA"), ("succeeded", "bot"), action="AAAAAA", at=1.0)
+    mixed += story(("pending", "U0ANA"), ("failed", "bot"), action="BBBBBB", at=5.0)
+    titles = [line for line in shown(mixed) if line.startswith("deploy")]
+    assert ["AAAAAA" in line for line in titles] == [False, True]
+
+
+def test_what_is_production_is_marked_also_where_it_no_longer_runs() -> None:
+    told = view.trail([entry("pending", "")], environment_of=lambda ref: PRODUCTION)
+    assert "deploy 🔶 `west/dev/edge-1`" in str(told.blocks)
+    of_one = view.revisions(REF, [], [], "/gateway", environment=PRODUCTION)
+    assert of_one.blocks[0]["text"]["text"].startswith("🔶 Revisions of edge-1 on west/dev")
 
 
 def test_what_is_no_action_has_no_id_that_could_be_asked_for() -> None:
@@ -62,7 +94,8 @@ def test_what_is_no_action_has_no_id_that_could_be_asked_for() -> None:
         for block in status_more.modal(DETAIL, 61.0, [snoozed])["blocks"]
         if "Last actions" in str(block)
     ]
-    assert said.startswith("*Last actions*\nexpiry snoozed by <@U0BEN> <!date^1^")
+    assert said.startswith("*Last actions*\nexpiry")
+    assert said.endswith(f": *snoozed*\n{date(1.0)} · by <@U0BEN>")
 
 
 def test_the_revision_that_is_asked_for_is_marked_though_older_pods_serve() -> None:
@@ -71,17 +104,13 @@ def test_the_revision_that_is_asked_for_is_marked_though_older_pods_serve() -> N
         Revision(2, "gateway:2.9.0", 1.0, pods=2, current=False),
     ]
     told = view.revisions(REF, known, [], "/gateway")
-    assert told.blocks[1]["text"]["text"].splitlines() == [
-        "*3*  `2.10.0`  *now*",
-        "2.9.0 → 2.10.0",
-        f"{date(9.0)} by <@U1> (`7K3MAB`) · 1 pod",
-        "*2*  `2.9.0`",
-        "the oldest that is kept",
-        f"{date(1.0)} · 2 pods",
+    assert told.blocks[1]["text"]["text"].split("\n\n") == [
+        f"*3*  `2.10.0`  *now* · 2.9.0 → 2.10.0\n{date(9.0)} by <@U1> (`7K3MAB`) · 1 pod",
+        f"*2*  `2.9.0` · the oldest that is kept\n{date(1.0)} · 2 pods",
     ]
 
 
-def test_each_revision_says_what_it_changed_on_a_line_of_its_own() -> None:
+def test_each_revision_says_what_it_changed_beside_its_version() -> None:
     debug: dict[str, Any] = {"logs": {"level": "debug"}}
     known = [
         Revision(4, "gateway:2.11.0", 0.0, 3, True, spec={}, restarts=("b",), token_secret="t2"),
@@ -90,7 +119,7 @@ def test_each_revision_says_what_it_changed_on_a_line_of_its_own() -> None:
         Revision(1, "gateway:2.10.0", 0.0, 0, False),
     ]
     lines = str(view.revisions(REF, known, [], "/gateway").blocks[1]["text"]["text"])
-    assert lines.splitlines()[1::3] == [
+    assert [each.splitlines()[0].partition(" · ")[2] for each in lines.split("\n\n")] == [
         "restart, new token",
         "logs.level, new token",
         "2.10.0 → 2.11.0",
@@ -116,15 +145,20 @@ def test_a_change_is_never_wider_than_a_phone_and_never_empty(found: Difference)
 
 
 def test_a_long_history_is_shown_as_far_as_it_says() -> None:
-    long = [entry("denied", f"{n:02}" + "w" * 200) for n in range(view.LINES + 1)]
+    long = [
+        dataclasses.replace(entry("denied", f"{n:02}" + "w" * 400), subject=f"7K3M{n:02}")
+        for n in range(view.SHOWN + 1)
+    ]
     known = [Revision(3, "gateway:2.10.0", 0.0, pods=1, current=True)]
     for told in (view.trail(long), view.revisions(REF, known, long, "/gateway")):
         shown = json.dumps(told.blocks)
-        assert all(f": {n:02}" in shown for n in range(view.LINES))
-        assert f": {view.LINES:02}" not in shown
-        assert f"Only the last {view.LINES} entries are shown." in shown
+        assert all(f": {n:02}" in shown for n in range(view.SHOWN))
+        assert f": {view.SHOWN:02}" not in shown
+        assert f"Only the last {view.SHOWN} are shown." in shown
         assert len(Block.parse_all(list(told.blocks))) == len(told.blocks)
     assert "Only the last" not in json.dumps(view.trail(long[:-1]).blocks)
+    cut_off = story(*[("keep waiting", "U0ANA")] * view.READ)
+    assert "Only the last 1 are shown." in json.dumps(view.trail(cut_off).blocks)
 
 
 def test_history_calls_a_confirmation_a_confirmation_and_names_whose_window_it_was_in() -> None:
@@ -132,21 +166,20 @@ def test_history_calls_a_confirmation_a_confirmation_and_names_whose_window_it_w
         known = {"7K3MAB": decided} if decided else {}
         return str(view.trail([entry("approved", "5d1c")], known).blocks[1]["text"]["text"])
 
-    assert "*approved* by <@U0BEN> (" in said(view.Decided("approvers"))
-    assert "*confirmed* by <@U0BEN> (" in said(view.Decided("requester"))
+    assert said(view.Decided("approvers")).endswith("· approved by <@U0BEN>")
+    assert said(view.Decided("requester")).endswith("· confirmed by <@U0BEN>")
     within = view.Decided("requester", window=True, opened_by="U0CHEN")
-    assert "*confirmed* by <@U0BEN> within <@U0CHEN>'s approval window (" in said(within)
+    assert said(within).endswith("confirmed by <@U0BEN> within <@U0CHEN>'s approval window")
     forgotten = view.Decided("requester", window=True)
-    assert "*confirmed* by <@U0BEN> within an approval window (" in said(forgotten)
-    assert "*decided* by <@U0BEN> (" in said(None), "nothing says any longer which it was"
+    assert said(forgotten).endswith("confirmed by <@U0BEN> within an approval window")
+    assert said(None).endswith("decided by <@U0BEN>"), "nothing says any longer which it was"
 
 
-def test_history_has_words_for_every_event_of_an_action() -> None:
-    for state in State:
-        assert state.value in view.EVENTS
-    shown = view.trail([entry("pending", ""), entry("taken over", "")]).blocks[1]["text"]["text"]
-    assert "*requested* by <@U0BEN>" in shown
-    assert "*taken over*" not in shown
+def test_history_says_how_an_action_stands_whatever_happened_to_it_last() -> None:
+    for last, state in (("pending", "pending"), ("taken over", "running"), ("stop", "stopping")):
+        assert f": *{state}* (" in shown(story(("pending", "U0ANA"), (last, "U0ANA")))[0]
+    for each in State:
+        assert shown(story((each.value, "bot")))[0].count("*") == 2
 
 
 def test_what_is_left_out_of_several_rotations_is_named_with_the_reason() -> None:

@@ -84,7 +84,7 @@ def entries_of(reply: Reply) -> list[str]:
     """The entries of the gateways, each of them with its lines."""
     texts = [b["text"]["text"] for b in reply.blocks if b["type"] == "section"]
     entries = [entry for text in texts for entry in text.split("\n\n")]
-    return [entry for entry in entries if entry[:1] in "🟢🔵⚪🟠🔴"]
+    return [entry for entry in entries if entry[:1] in "🟢🔵⚪🟡🟠🔴"]
 
 
 def names_of(reply: Reply) -> list[str]:
@@ -108,8 +108,12 @@ def test_the_most_urgent_comes_first_and_says_why() -> None:
     )
     assert names_of(reply) == ["down", "cut", "aging", "fine"]
     said = shown(reply)
-    assert "0 of 2 pods are ready." in said
+    assert "down · 2 of 2 pods ready" in said
+    assert "It is down" not in said, "the figures say so"
+    assert "*token expires*" in said
+    assert "in 5 days" not in said, "a time that ages is not shown beside one that does not"
     assert "Cut off: so it is." in said
+    assert "🔴 1 down · 🔴 1 cut off · 🟡 1 with a warning · 🔵 1 no trouble seen" in said
     assert reply.text == "4 gateways, 3 need attention"
 
 
@@ -128,7 +132,7 @@ def test_a_gateway_without_a_ready_pod_is_down_whatever_its_heartbeat_was() -> N
     )
     assert names_of(reply) == ["b-down", "a-down", "a-expired", "c-denied"]
     lines = entries_of(reply)[0].splitlines()
-    assert lines[0] == "🔴 *b-down* on west/prod · 🔶 *production*"
+    assert lines[0] == "🔴 🔶 *b-down* on west/prod (production)"
     assert lines[1].startswith("down · ")
     assert "🔴 2 down" in shown(reply)
     one = dataclasses.replace(DETAIL, summary=summary("west/prod/edge-1", DOWN))
@@ -143,8 +147,8 @@ def test_a_gateway_whose_first_pod_does_not_start_is_red_and_not_unknown() -> No
     reply = fleet.overview(rows(found, edge_1="unknown"), {}, NOW)
     lines = entries_of(reply)[0].splitlines()
     assert lines[0].startswith("🔴 *edge-1*")
-    assert lines[1].startswith("not ready · 0 of 1 ready")
-    assert "Link unknown: so it is." in lines[2]
+    assert lines[1].startswith("0 of 1 pod ready")
+    assert "So it is." in lines[2]
     one = dataclasses.replace(DETAIL, summary=found)
     said = view.detail(one, SUPPORTED, "", NOW).blocks[1]["text"]["text"]
     assert said == "🔴 *not ready*: 0 of 1 pod is ready."
@@ -155,15 +159,15 @@ def test_three_gateways_have_two_lines_each() -> None:
     assert len(reply.blocks) <= 4
     until = date(NOW + 20 * 86_400, "{date_short_pretty}")
     assert entries_of(reply)[0].splitlines() == [
-        "🔵 *edge-0* on west/dev",
-        f"no trouble seen · 2 of 2 ready · `2.11.1` · token until {until}",
+        "🔵 *edge-0* on west/dev (development)",
+        f"no trouble seen · 2 of 2 pods ready · `2.11.1` · token until {until}",
     ]
 
 
 def test_pods_that_are_old_or_not_available_are_counted_where_they_differ() -> None:
     amid = summary("west/dev/edge-1", ready=2, updated=1, available=0)
     (entry,) = entries_of(fleet.overview(rows(amid), {}, NOW))
-    assert "2 of 2 ready · 1 up to date · 0 available" in entry
+    assert "2 of 2 pods ready · 1 up to date · 0 available" in entry
 
 
 @pytest.mark.parametrize("level", ["unknown", "denied", "cut off", "stale token"])
@@ -441,8 +445,8 @@ def test_one_gateway_shows_what_is_asked_of_it_now(count: int) -> None:
 
 def test_the_table_marks_what_is_production_and_counts_it() -> None:
     reply = fleet.overview(rows(summary("west/prod/a"), summary("west/dev/b")), {}, NOW)
-    assert "*a* on west/prod · 🔶 *production*" in shown(reply)
-    assert shown(reply).count("*production*") == 1
+    assert "🔶 *a* on west/prod (production)" in shown(reply)
+    assert shown(reply).count("(production)") == 1
     assert "🔶 1 in production" in shown(reply)
     alone = fleet.overview(rows(summary("west/dev/b")), {}, NOW)
     assert "production" not in shown(alone)

@@ -1,18 +1,22 @@
 import dataclasses
+import datetime
 import json
 import re
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.access import Environment, Freeze, Frozen
 from deploy.actions.action import Action, Event, Outcome, State, Vote
 from deploy.errors import Unavailable
+from deploy.gateway import GatewayRef
 from deploy.plans.requests import KeyRequest
 from deploy.policy import Policy
 from deploy.rollouts.verdicts import span
-from handlers.verbs.grammar import parse
+from handlers.verbs.grammar import parse, retyped
 from handlers.verbs.table import VERBS
 from handlers.views import action as action_view
 from handlers.views import approvals as approvals_view
@@ -21,6 +25,7 @@ from handlers.views import help as help_view
 from handlers.views import logs as logs_view
 from handlers.views.allowed import Allowed
 from handlers.views.notes import notes
+from handlers.views.words.help import Group
 from tests.support.actions import by_approvers
 from tests.support.shown import NOW, PLAN, SPEC, check_blocks, shown_action
 
@@ -260,6 +265,48 @@ def test_a_fence_closes_once_and_keeps_to_its_limit(lines: list[str]) -> None:
 )
 def test_lengths_of_time_read_as_kubectl_writes_them(seconds: float, shown: str) -> None:
     assert text.duration(seconds) == shown
+
+
+def test_help_lists_each_verb_once_under_what_people_come_for() -> None:
+    said = "\n".join(
+        block["text"]["text"]
+        for block in help_view.overview("/gateway", VERBS).blocks
+        if block["type"] == "section"
+    )
+    groups = re.split(r"^\*(.+)\*$", said, flags=re.MULTILINE)[1:]
+    listed = dict(zip(groups[::2], groups[1::2], strict=True))
+    assert list(listed) == [group.value for group in Group]
+    for verb in VERBS:
+        assert [title for title, lines in listed.items() if f"\n`{verb.name}` " in lines] == [
+            verb.group.value
+        ]
+
+
+def test_a_freeze_that_refuses_names_the_gateway_and_the_command_that_overrides_it() -> None:
+    until = datetime.datetime(2026, 12, 3, 10, 47, tzinfo=datetime.UTC)
+    freeze = Freeze("Quarter-end close", until - datetime.timedelta(days=3), until)
+    error = Frozen(
+        Environment("production-east", production=True),
+        freeze,
+        GatewayRef("east", "prod", "edge-2"),
+        "Ask again after that.",
+    )
+    verb = next(verb for verb in VERBS if verb.name == "deploy")
+    told = errors.trouble(error, partial(retyped, verb, "edge-2", {"tag": "2.12.1"}))
+    said = "\n".join(str(block) for block in told.blocks)
+    assert f"Change freeze on 🔶 production-east until {text.date(until.timestamp())}" in said
+    assert "Nothing was changed on `east/prod/edge-2`" in said
+    command = '/gateway deploy edge-2 --tag=2.12.1 --break-glass="why it cannot wait"'
+    assert f"`{command}`" in said
+    assert parse(command, VERBS, "/gateway").options["break-glass"] == "why it cannot wait"
+
+
+def test_logs_of_a_pod_that_never_started_say_so_and_why() -> None:
+    told = logs_view.ReadSoFar(pods=("edge-1-a",), waiting=[("edge-1-a", "ImagePullBackOff")])
+    said = json.dumps(logs_view.lines([], told)[0].blocks)
+    assert "No container has started yet" in said
+    assert "`edge-1-a` has not started: ImagePullBackOff" in said
+    assert "0 lines" not in said
 
 
 def test_help_is_a_message_for_every_verb() -> None:

@@ -8,6 +8,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs.options import DECISION_OPTIONS
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
+from handlers.views.words.help import Group
 from handlers.views.words.kinds import KindWords
 from tests.support.annotating.kind import ANNOTATE, NoteRequest
 
@@ -29,6 +30,7 @@ VERB = Verb(
     Needs,
     run,
     Right.ASK,
+    group=Group.CHANGE,
     gateway="required",
     options=(Option("note", "what it is to say", "text", required=True), *DECISION_OPTIONS),
     examples=('annotate edge-1 --note "read the runbook first"',),
