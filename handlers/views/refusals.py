@@ -1,9 +1,10 @@
 """Why a decision changed nothing, for whoever tried. Pure."""
 
 from deploy.actions.action import Action, State
-from handlers.views.action import agreed, lapsed, lowered, mentions
+from handlers.views.action import lapsed
+from handlers.views.deciders import agreed, mentions
 from handlers.views.reply import Reply
-from handlers.views.text import context, date, section
+from handlers.views.text import context, date, lowered, section
 
 
 def gone() -> Reply:

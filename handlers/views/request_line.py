@@ -10,7 +10,8 @@ from deploy.images.names import image_name
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
 from deploy.policy import Requirement
 from handlers.views import ways_out
-from handlers.views.action import agreed, mentions, title_of
+from handlers.views.action import title_of
+from handlers.views.deciders import agreed, mentions
 from handlers.views.places import heading
 from handlers.views.plan import replicas_of
 from handlers.views.text import counted, cut, date, escape

@@ -13,13 +13,20 @@ STOP_AND_ROLL_BACK_QUESTION = (
     "only once that is decided."
 )
 
-_SMALL = ("The", "A", "An", "No", "Every")
+DONE, FAILED, UNKNOWN = "Done", "Failed", "Result unknown"
+
+_SMALL = ("The", "A", "An", "No", "Every", "It", "Its", "This", "Only", "More", "None", "Nothing")
 """Words that are written small within a sentence."""
 
 
 def stuck(means: str) -> str:
     """That it is stuck, and on what: “Stuck: the image cannot be pulled”."""
     return f"Stuck: {_within(means)}"
+
+
+def ended(how: str, happened: str) -> str:
+    """How it ended, before what happened: “Failed: the cluster refused it”."""
+    return f"{how}: {_within(happened)}"
 
 
 def waits_anyway(who: str, means: str) -> str:
