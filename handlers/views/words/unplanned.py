@@ -7,8 +7,9 @@ from deploy.errors import DeployedByOthers
 KIND, EXPIRY = "kind", "expiry-unknown"
 
 OF_SEVERAL: Mapping[str, str] = {
-    DeployedByOthers.reason: "not deployed by this bot. `/gateway manage-token NAME` keeps only the "
-    "token of one valid; `/gateway adopt NAME` puts all of it under this bot and keeps what runs.",
+    DeployedByOthers.reason: "not deployed by this bot. To let it manage only the token of one, use "
+    "`/gateway manage-token NAME`. To let it manage the gateway and keep what runs, use "
+    "`/gateway adopt NAME`.",
     KIND: "no Deployments, and this bot changes nothing else.",
     EXPIRY: "their tokens' expiry is not known.",
 }
