@@ -79,7 +79,7 @@ def test_a_rollout_that_is_stuck_says_so_is_waited_for_and_then_rolled_back_by_a
         ana.clicks(plan, "Confirm")
         stuck = ana.sees_at(plan, r"Stuck: the (image|registry)")
         assert "Check that the tag exists" in words(stuck)
-        called = ana.sees("<@U0ANA>.*Deploy store-7 to east/dev.*Stuck: the ", ephemeral=False)
+        called = ana.sees(r"\A<@U0ANA> \*Deploy store-7 .*Stuck: the ", ephemeral=False)
         assert called["thread_ts"] == plan["ts"], "an edit notifies nobody"
         ivy.clicks(stuck, "Keep waiting")
         ivy.sees("Only the requester or an approver", ephemeral=True)
