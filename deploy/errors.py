@@ -26,10 +26,12 @@ class GatewayBotError(Exception):
 
     `happened` is one sentence; `meaning` says what state things are in now; `remedy` what to do.
     `untouched` says that what was asked of a service was certainly not carried out, as where it
-    refused; else that is not known. `meant` and `commands` are what can be asked for instead.
+    refused; else that is not known. `meant` and `commands` are what can be asked for instead. Errors of
+    one `reason` differ in what they name alone; empty where there is no such id.
     """
 
     untouched = True
+    reason = ""
     meant: Meant | None = None
     commands: tuple[Command, ...] = ()
 
@@ -96,6 +98,12 @@ class NotGranted(Refused):
 
 class Conflict(GatewayBotError):
     """Something else changed, holds or owns what this would change."""
+
+
+class DeployedByOthers(Conflict):
+    """A gateway that others installed, so this bot has no spec of it."""
+
+    reason = "others-deploy"
 
 
 class Unavailable(GatewayBotError):

@@ -86,10 +86,12 @@ class BatchMember:
 
 @dataclass(frozen=True)
 class Unplanned:
-    """A gateway, or a cluster, that no action was planned for, and why."""
+    """A gateway, or a cluster, that no action was planned for, and why. Those of one `reason` differ in
+    their names alone; empty where there is no such id."""
 
     name: str
     why: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,8 @@ class Batches:
             "chosen": dict(selection.chosen),
             "members": [[str(ref), action_id(member_request(request_id, ref))] for ref in refs],
             "unplanned": [[each.name, each.why] for each in unplanned],
+            # Beside it: older bots read pairs.
+            "reasons": {each.name: each.reason for each in unplanned if each.reason},
         }
         result, flat = self._create(
             keys=[self._key(new_id)], args=[request_id, json.dumps(body), self._keep_ms]
@@ -188,8 +192,10 @@ class Batches:
         fields = self._client.hgetall(self._key(batch)) if plausible(batch) else {}
         return _batch(batch, fields) if fields else None
 
-    def skip(self, batch: Batch, ref: GatewayRef, why: str) -> None:
+    def skip(self, batch: Batch, ref: GatewayRef, why: str, reason: str = "") -> None:
         """No action is planned for this member."""
+        if reason:
+            self._note(batch.id, f"reason:{ref}", reason)
         self._note(batch.id, f"skip:{ref}", why)
 
     def planned(self, batch: Batch) -> None:
@@ -243,8 +249,9 @@ def _batch(name: str, fields: Mapping[str, str]) -> Batch:
     with reading(record):
         check(record, fields.get("format"), VERSION)
         body = json.loads(fields["body"])
+        reasons = body.get("reasons") or {}
         skipped = (
-            Unplanned(field.removeprefix("skip:"), why)
+            Unplanned(ref := field.removeprefix("skip:"), why, fields.get(f"reason:{ref}", ""))
             for field, why in sorted(fields.items())
             if field.startswith("skip:")
         )
@@ -262,7 +269,10 @@ def _batch(name: str, fields: Mapping[str, str]) -> Batch:
                 BatchMember(GatewayRef.parse(ref), tuple(_chain(first, fields)))
                 for ref, first in body["members"]
             ),
-            unplanned=(*(Unplanned(each, why) for each, why in body["unplanned"]), *skipped),
+            unplanned=(
+                *(Unplanned(each, why, reasons.get(each, "")) for each, why in body["unplanned"]),
+                *skipped,
+            ),
             planned="planned" in fields,
             version=int(fields["version"]),
             created_at=int(fields["created"]) / 1000,

@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy.annotations import MANAGER, SPEC_ANNOTATION
 from deploy.commands import Command
-from deploy.errors import Conflict, InvalidInput, NotFound, Refused
+from deploy.errors import Conflict, DeployedByOthers, InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -87,7 +87,7 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
     if mapping is None:
         by = managed_by(deployment)
         keep, adopt = Command("manage-token", ref), Command("adopt", ref)
-        raise Conflict(
+        raise DeployedByOthers(
             f"{ref} was not deployed by this bot"
             + (f" but by {by}." if by not in (MANAGER, "unknown") else "."),
             meaning="It carries no spec that the bot could change or compare.",

@@ -106,7 +106,7 @@ def _plan(needs: Needs, request: Request, batch: Batch, ref: GatewayRef, ask_one
     try:
         reply = ask_one(part, ref, batch.id)
     except GatewayBotError as error:
-        needs.batches.skip(batch, ref, _unplanned(ref, error).why)
+        needs.batches.skip(batch, ref, _unplanned(ref, error).why, error.reason)
     except Exception:  # one that cannot be planned takes nothing from the others
         log.exception("%s of %s could not be planned", batch.selection.kind, ref)
         needs.batches.skip(batch, ref, _FAULT)
@@ -116,7 +116,7 @@ def _plan(needs: Needs, request: Request, batch: Batch, ref: GatewayRef, ask_one
 
 
 def _unplanned(ref: GatewayRef, error: GatewayBotError) -> Unplanned:
-    return Unplanned(str(ref), f"{error.happened} {error.remedy}".strip())
+    return Unplanned(str(ref), f"{error.happened} {error.remedy}".strip(), error.reason)
 
 
 def _part(request: Request, ref: GatewayRef) -> Request:

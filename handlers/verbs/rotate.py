@@ -27,6 +27,7 @@ from handlers.verbs.options import DECISION_OPTIONS, TAKE_OVER
 from handlers.verbs.verb import Option, Verb
 from handlers.views.reply import Reply
 from handlers.views.text import counted
+from handlers.views.words import unplanned as words
 from handlers.views.words.help import Group
 
 _AT_ONCE = 50
@@ -95,14 +96,16 @@ def _chosen(needs: Needs, request: Request) -> Chosen:
     left_out = [Unplanned(name, error.happened) for name, error in failed.items()]
     others = {g.ref: g.kind for g in found if not g.manageable}
     left_out += [
-        Unplanned(str(ref), f"It is a {others[ref]}; this bot changes Deployments only.")
+        Unplanned(
+            str(ref), f"It is a {others[ref]}; this bot changes Deployments only.", words.KIND
+        )
         for ref in refs
         if ref in others
     ]
     refs = [ref for ref in refs if ref not in others]
     if within:
         left_out += [
-            Unplanned(str(g.ref), "When its token expires is not known.")
+            Unplanned(str(g.ref), "When its token expires is not known.", words.EXPIRY)
             for g in found
             if g.token_source == "unknown"
         ]

@@ -1,18 +1,19 @@
 """The one message of an action, in every state of its life: a pure function of its record."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from deploy.access import Environment
-from deploy.actions.action import Action, Denial, State
+from deploy.actions.action import Action, Denial, Outcome, State
 from deploy.commands import Command
 from deploy.observed.causes import Cause
 from deploy.plans.plan import Plan
-from deploy.policy import People, Requirement
+from deploy.rollouts.ways_out import has_pods
 from deploy.rules.finding import Finding
 from handlers.views import fixes, rollout, ways_out
 from handlers.views import plan as plan_view
 from handlers.views.commands import runs
+from handlers.views.deciders import RAN, agreed, bound, people, who_decides
 from handlers.views.notification import sentence
 from handlers.views.places import EnvironmentOf, heading, mark, named
 from handlers.views.renewals import ROTATE
@@ -21,7 +22,6 @@ from handlers.views.text import (
     button,
     confirm,
     context,
-    counted,
     cut,
     date,
     duration,
@@ -29,6 +29,7 @@ from handlers.views.text import (
     header,
     section,
 )
+from handlers.views.words import rollout as rollout_words
 from handlers.views.words import ways_out as way_words
 from handlers.views.words.beside import not_changed_yet, others_open
 from handlers.views.words.kinds import KIND_WORDS, KindWords
@@ -38,7 +39,7 @@ _DENIED_SECTIONS = 3
 """Those that deny come first, and a message holds about 13,000 characters."""
 
 _SIGNS = {
-    State.PENDING: ":eyes:",
+    State.PENDING: ":raised_hand:",
     State.APPROVED: ":hourglass_flowing_sand:",
     State.RUNNING: ":rocket:",
     State.SUCCEEDED: ":white_check_mark:",
@@ -72,14 +73,13 @@ def render(
     plan = action.plan
     environment = environment_of(action.ref) if environment_of is not None else None
     title = heading(title_of(action), environment)
-    line = _state_line(action)
+    line = _state_line(action, environment)
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
         blocks[1:1] = [section(others_open(beside))] if beside else []
         blocks += [*plan_view.denied(plan), plan_view.what(plan)]
-        blocks += plan_view.blocks(plan, _DIFF_LIMIT)
-        blocks += fixes.blocks(action, plan)
-        blocks += [context(*_who_decides(action, environment)), _buttons(action, plan, environment)]
+        blocks += plan_view.blocks(plan, _DIFF_LIMIT, action.created_at, action.id)
+        blocks += [context(bound(action)), _buttons(action, plan, environment)]
     else:
         blocks += rollout.blocks(action)
         blocks.append(context(_footer(action, plan)))
@@ -100,7 +100,11 @@ def _exits(action: Action, title: str, environment: Environment | None) -> list[
     return ways_out.of_failed(action, _again_button(action, way_words.TRY_AGAIN))
 
 
-_RAN = (State.SUCCEEDED, State.FAILED, State.STOPPED, State.UNKNOWN)
+_ENDED = {
+    State.SUCCEEDED: way_words.DONE,
+    State.FAILED: way_words.FAILED,
+    State.UNKNOWN: way_words.UNKNOWN,
+}
 _ASK_AGAIN = (State.EXPIRED, State.DENIED, State.CANCELLED)
 
 
@@ -123,10 +127,10 @@ def _before_it_begins(action: Action) -> str:
     return "Starting…"
 
 
-def _state_line(action: Action) -> str:
+def _state_line(action: Action, environment: Environment | None) -> str:
     outcome = action.outcome
     if action.state is State.PENDING:
-        return _asking(action)
+        return "\n".join([*_asking(action), *who_decides(action, environment)])
     if action.state is State.APPROVED:
         return f"{agreed(action)}. {_before_it_begins(action)}"
     if action.state is State.RUNNING:
@@ -147,8 +151,15 @@ def _state_line(action: Action) -> str:
     if outcome is None:
         return action.state.value.capitalize()
     by = [f"Stopped by <@{action.stop_by}>."] if action.state is State.STOPPED else []
-    words = [*by, f"*{escape(outcome.happened)}*", escape(outcome.meaning), escape(outcome.remedy)]
+    happened = ended(action, outcome)
+    words = [*by, f"*{escape(happened)}*", escape(outcome.meaning), escape(outcome.remedy)]
     return "\n".join(word for word in words if word)
+
+
+def ended(action: Action, outcome: Outcome) -> str:
+    """What happened, with how it ended where the sentence alone may not say it."""
+    said = _ENDED.get(action.state)
+    return way_words.ended(said, outcome.happened) if said else outcome.happened
 
 
 def lapsed(action: Action) -> bool:
@@ -157,7 +168,7 @@ def lapsed(action: Action) -> bool:
     return ended and bool(action.policy.windows)
 
 
-def _asking(action: Action) -> str:
+def _asking(action: Action) -> list[str]:
     wanted = _words(action).infinitive
     # Of a batch's members none notifies anybody separately.
     who = "" if action.batch else f"<@{action.requester}> wants to {wanted}. "
@@ -171,7 +182,7 @@ def _asking(action: Action) -> str:
             f":rotating_light: *Break-glass: this overrides a freeze.* "
             f"{escape(action.policy.break_glass)}"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _denied_before(denied: Denial, wanted: str) -> str:
@@ -180,31 +191,6 @@ def _denied_before(denied: Denial, wanted: str) -> str:
         f":no_entry: <@{denied.by}> denied {whose} to {wanted} {date(denied.at)}: "
         f"{escape(denied.reason)}"
     )
-
-
-def agreed(action: Action) -> str:
-    """The people who agreed to it, as a sentence without its full stop."""
-    if action.votes:
-        return "Approved by " + _names(vote.by for vote in action.votes)
-    within = " within an approval window" if action.policy.windows else ""
-    if action.policy.standing:
-        return f"Approved by the settings: {escape(action.policy.standing)}"
-    return f"Confirmed by <@{action.decided_by}>{within}"
-
-
-def decided(action: Action) -> bool:
-    """Whether it is known who agreed to it."""
-    return bool(action.votes or action.decided_by or action.policy.standing)
-
-
-def mentions(people: People) -> str:
-    """Those people, so that Slack notifies them."""
-    groups = [f"<!subteam^{group}>" for group in people.groups]
-    return ", ".join([*groups, *(f"<@{user}>" for user in people.users)])
-
-
-def _names(users: Iterable[str]) -> str:
-    return " and ".join(f"<@{user}>" for user in users)
 
 
 def _running_line(action: Action) -> str:
@@ -216,12 +202,15 @@ def _running_line(action: Action) -> str:
         return escape(step.detail or step.name) + "…" if step else "Starting…"
     stuck = ways_out.headline(action)
     doing = f"*{escape(stuck)}*\n" if stuck else f"{_doing(action)}: "
-    line = f"{doing}*{progress['ready']} of {progress['desired']} pods ready*"
-    if progress.get("old"):
-        line += f", {progress['old']} of the previous version still there"
+    line = f"{doing}*{rollout_words.ready(progress['ready'], progress['desired'])}*"
+    serving = progress.get("serving", 0)
+    if progress.get("old") and not serving:
+        line += f", {rollout_words.left(progress['old'])}"
     ending = rollout.ending(action)
     if ending:
         line += f", {ending}"
+    if progress.get("old") and serving:
+        line += f"\n{rollout_words.serving(serving)}"
     if progress.get("stale_since"):
         line += (
             f"\n:warning: The cluster has not answered since {date(progress['stale_since'])}; "
@@ -238,42 +227,6 @@ def _doing(action: Action) -> str:
     if step is not None and step.name in ("verify", "collect"):
         return escape(step.detail)
     return "Rolling out"
-
-
-def _who_decides(action: Action, environment: Environment | None) -> list[str]:
-    until = date(action.expires_at)
-    bound = f"Action `{action.id}` · plan `{action.digest[:12]}`"
-    policy = action.policy
-    if policy.by == "requester":
-        whose = " within an approval window" if policy.windows else ""
-        who = "whoever asked for it" if action.batch else f"<@{action.requester}>"
-        return [f"Only {who} can confirm this{whose}, until {until}. {bound}"]
-    # That of the place alone goes without saying; a token may be another environment's as well.
-    here = environment.name if environment is not None else policy.open[0].environment
-    several = {each.environment for each in policy.open} != {here}
-    lines = [
-        f"Needs {_needed(each, several, named=not action.batch)} · not the requester · until {until}"
-        for each in policy.open
-    ]
-    if action.approvals:
-        counted_so_far = ", ".join(_so_far(action, each, several) for each in policy.open)
-        lines.append(
-            f"*{counted_so_far}*, by {_names(vote.by for vote in action.votes)}; "
-            "waiting for another person"
-        )
-    return [*lines, bound]
-
-
-def _needed(requirement: Requirement, several: bool, *, named: bool) -> str:
-    needed = counted(requirement.quorum, "approval")
-    of = f"{needed} of {mentions(requirement.approvers)}" if named else needed
-    return f"{of} for {escape(requirement.environment)}" if several or not named else of
-
-
-def _so_far(action: Action, requirement: Requirement, several: bool) -> str:
-    count = sum(vote.counts_for(requirement.environment) for vote in action.votes)
-    of = f"{count} of {counted(requirement.quorum, 'approval')}"
-    return f"{of} for {escape(requirement.environment)}" if several else of
 
 
 def _buttons(action: Action, plan: Plan, environment: Environment | None) -> Block:
@@ -337,11 +290,9 @@ def value(action: Action) -> str:
 
 
 def _footer(action: Action, plan: Plan) -> str:
-    parts = [f"Asked by <@{action.requester}> {date(action.created_at)}"]
-    if action.state in (State.RUNNING, *_RAN) and decided(action):
-        when = f" {date(action.decided_at)}" if action.decided_at else ""
-        parts.append(f"{lowered(agreed(action))}{when}")
-    if action.decided_at is not None and action.state in _RAN:
+    parts = [*people(action)]
+    # Of pods it is said how long they took.
+    if action.decided_at is not None and action.state in RAN and not has_pods(action):
         took = round(action.updated_at - action.decided_at)
         parts += [f"took {duration(took)}"] if took else []
     parts.append(f"image `{escape(plan.tag)}`")
@@ -407,8 +358,3 @@ def denied(
             context("Nothing was changed."),
         ),
     )
-
-
-def lowered(sentence: str) -> str:
-    """To be used within another one."""
-    return sentence[:1].lower() + sentence[1:]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from deploy.access import Ground, Verdict
 from deploy.actions.action import Action
 from handlers.views import fixes, ways_out
-from handlers.views.action import mentions
+from handlers.views.deciders import mentions
 from handlers.views.reply import Block
 from handlers.views.text import context
 from handlers.views.words import deciding as words
@@ -38,7 +38,7 @@ def only(blocks: Iterable[Block], allowed: Allowed) -> list[Block]:
     found: list[Block] = []
     for block in blocks:
         if block["type"] != "actions":
-            found.append(block)
+            found.append(_beside(block, allowed))
             continue
         elements = [e for e in block["elements"] if _may_click(e, allowed)]
         if elements:
@@ -89,6 +89,14 @@ def refused(verdict: Verdict, happened: str, action: Action) -> str:
 
 def _approvers(action: Action) -> str:
     return mentions(action.policy.approvers)
+
+
+def _beside(block: Block, allowed: Allowed) -> Block:
+    """The block without the button beside it, where this person may not click that."""
+    button = block.get("accessory")
+    if button is None or _may_click(button, allowed):
+        return block
+    return {key: value for key, value in block.items() if key != "accessory"}
 
 
 def _may_click(element: Block, allowed: Allowed) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from deploy.actions.action import Action, State
 from deploy.actions.batches import Unplanned
-from handlers.views.action import agreed, decided, lowered, sign_of
+from handlers.views.action import sign_of
 from handlers.views.batch_state import (
     FAILED,
     NAMED,
@@ -20,6 +20,7 @@ from handlers.views.batch_state import (
     title,
     where,
 )
+from handlers.views.deciders import agreed, decided
 from handlers.views.places import PRODUCTION
 from handlers.views.reply import Block
 from handlers.views.text import (
@@ -31,9 +32,11 @@ from handlers.views.text import (
     date,
     escape,
     header,
+    lowered,
     section,
     sections,
 )
+from handlers.views.words import unplanned as unplanned_words
 from handlers.views.words.kinds import KIND_WORDS
 
 CONFIRM, APPROVE, CANCEL = "batch_confirm", "batch_approve", "batch_cancel"
@@ -78,15 +81,25 @@ def _heading(state: BatchState) -> str:
 
 
 def unplanned_lines(unplanned: Sequence[Unplanned]) -> list[str]:
-    lines = [_not_planned(each) for each in unplanned[:NAMED]]
-    more = len(unplanned) - NAMED
+    """A line for each reason that several share, and for each other one."""
+    lines: list[str] = []
+    alone: list[Unplanned] = []
+    for reason, together in grouped(unplanned, lambda each: each.reason):
+        why = unplanned_words.OF_SEVERAL.get(reason)
+        if why is not None and len(together) > 1:
+            lines.append(f":warning: *{names_of(each.name for each in together)}*: {why}")
+        else:
+            alone += together
+    lines += [_not_planned(each) for each in alone[:NAMED]]
+    more = len(alone) - NAMED
     return [*lines, f"… and {more} more"] if more > 0 else lines
 
 
 def _not_planned(each: Unplanned) -> str:
     """Its name once, though most reasons begin with it."""
-    name, why = each.name, escape(cut(each.why.removeprefix(f"{each.name} "), 3 * _WHY))
-    return f":warning: *{escape(name)}*{' ' if each.why.startswith(f'{name} ') else ': '}{why}"
+    rest = each.why.removeprefix(f"{each.name} ")
+    between = " " if len(rest) < len(each.why) else ": "
+    return f":warning: *{escape(each.name)}*{between}{escape(cut(rest, 3 * _WHY))}"
 
 
 def _asked(state: BatchState) -> str:

@@ -7,7 +7,7 @@ from deploy.access import Environment
 from deploy.actions.action import Action, State
 from deploy.commands import Command
 from deploy.policy import People
-from handlers.views.action import lowered, mentions, title_of
+from handlers.views.action import title_of
 from handlers.views.batch_state import (
     FAILED,
     BatchState,
@@ -17,8 +17,9 @@ from handlers.views.batch_state import (
     title,
     where,
 )
+from handlers.views.deciders import mentions
 from handlers.views.places import named
-from handlers.views.text import counted, date, escape
+from handlers.views.text import counted, date, escape, lowered
 from handlers.views.words.kinds import KIND_WORDS
 
 

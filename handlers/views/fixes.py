@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 
-from deploy.actions.action import Action
 from deploy.plans.plan import Plan
 from deploy.rules.finding import Finding
 from handlers.views.commands import runs
@@ -14,13 +13,13 @@ ACTIONS = tuple(f"fix_{number}" for number in range(3))
 """Slack wants each button of a block to have a name of its own; three are what a person reads."""
 
 
-def blocks(action: Action, plan: Plan) -> list[Block]:
-    """A button for each of the first findings that can be fixed, those that nobody exempted."""
-    elements = [
-        button(_label(finding), name, json.dumps({"id": action.id, "rule": finding.rule}))
+def offered(plan: Plan, key: str) -> list[tuple[Finding, Block]]:
+    """The first findings that can be fixed, those that nobody exempted, each with its button in the plan
+    of the action `key`."""
+    return [
+        (finding, button(_label(finding), name, json.dumps({"id": key, "rule": finding.rule})))
         for name, finding in zip(ACTIONS, _fixable(plan), strict=False)
     ]
-    return [{"type": "actions", "elements": elements}] if elements else []
 
 
 def commands(plan: Plan, with_fix: Callable[[Finding], str]) -> list[Block]:

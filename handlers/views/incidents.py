@@ -17,7 +17,9 @@ from deploy.health.incidents import (
 )
 from deploy.health.status import Renewal
 from handlers.views import ways_out
-from handlers.views.commands import runs
+from handlers.views.batch_state import grouped
+from handlers.views.commands import RUN, runs
+from handlers.views.menus import Choice, menu
 from handlers.views.places import EnvironmentOf, named
 from handlers.views.renewals import OFFERS, RenewalOf
 from handlers.views.reply import Block
@@ -26,7 +28,10 @@ from handlers.views.words import incidents as words
 from handlers.views.words import ways_out as way_words
 from handlers.views.words.kinds import KIND_WORDS
 
+MENU = "incident_menu"
 _SHOWN = 12
+_BRIEF = 80
+"""Characters of evidence that each of several gateways shows separately."""
 _REPLIES = 3500
 """Characters of what happened together."""
 _RANK = {trouble: rank for rank, trouble in enumerate(words.SIGNS)}
@@ -48,13 +53,10 @@ def message(
 ) -> tuple[str, list[Block]]:
     """The one message, as it is now: text for notifications, and blocks."""
     text = sentence(incident, environment_of)
-    title = _titled(incident, environment_of)
     lasting = _worst_first(incident.open_members, environment_of)
     if incident.over_at is not None:
-        took = _took(incident, incident.over_at)
-        blocks: list[Block] = [section(f"✅ *Resolved: {escape(title)}* for {took}")]
-        return text, [*blocks, context(_when(incident))]
-    blocks = [section(f"{_sign(incident)} *{escape(title)}*")]
+        return text, [section(f"✅ *{escape(text)}*"), context(_when(incident))]
+    blocks: list[Block] = [section(f"{_sign(incident)} *{escape(text)}*")]
     away = lasting.pop(incident.cluster, None)
     if away is not None:
         blocks.append(section(_line(incident.cluster, away)))
@@ -65,8 +67,8 @@ def message(
     if len(incident.members) == 1:
         # Its title names it.
         blocks += [section(_evidence(member)) for _, member in shown]
-    elif shown:
-        blocks.append(section("\n".join(_line(ref, member) for ref, member in shown)))
+    else:
+        blocks += _of_several(shown, menus=away is None)
     if len(lasting) > _SHOWN:
         blocks.append(context(f"… and {counted(len(lasting) - _SHOWN, 'more gateway')}."))
     better = len(_gateways(incident)) - len(lasting)
@@ -89,6 +91,29 @@ def message(
     return text, blocks
 
 
+def _of_several(shown: Sequence[tuple[str, Member]], *, menus: bool) -> list[Block]:
+    """A line for each gateway with a menu of its own; evidence at length is shown once for those that
+    share a trouble."""
+    found: list[Block] = []
+    for _, together in grouped(shown, lambda item: " ".join(_troubles(item[1]))):
+        evidence = [_said(member) for _, member in together]
+        once = len(together) > 1 and max(map(len, evidence)) > _BRIEF
+        for ref, member in together:
+            line = f"• `{escape(ref)}` {escape(_in_words(member))}" if once else _line(ref, member)
+            drawn = menu(MENU, _choices(ref, member)) if menus else None
+            found.append(section(line, accessory=drawn) if drawn else section(line))
+        if once:
+            same = len(set(evidence)) == 1
+            of = "" if same else f"`{escape(together[0][0])}`: "
+            found.append(section(f"{of}{escape(evidence[0])}"))
+    return found
+
+
+def _choices(ref: str, member: Member) -> list[Choice]:
+    logs = f"logs {ref}{_log_options(member)}"
+    return [Choice("Status", "show_status", ref), Choice(way_words.LOGS, f"{RUN}:logs", logs)]
+
+
 def _after(change: Action, since: float) -> str:
     ago = duration(max(0.0, since - (change.decided_at or change.created_at)))
     clause = KIND_WORDS[change.kind].clause.format(
@@ -107,14 +132,17 @@ def _buttons(
         found.append(button(offer.label, offer.click, ref, style="primary"))
     if change is not None and ways_out.rolls_back(change):
         found.append(runs(way_words.ROLL_BACK, f"rollback {ref}", "roll_back"))
-    options = next((words.LOGS[each] for each in _troubles(member) if each in words.LOGS), "")
-    found.append(runs(way_words.LOGS, f"logs {ref}{options}", "logs"))
+    found.append(runs(way_words.LOGS, f"logs {ref}{_log_options(member)}", "logs"))
     found.append(button("Status", "show_status", ref))
     return [each for each in found if each]
 
 
+def _log_options(member: Member) -> str:
+    return next((words.LOGS[each] for each in _troubles(member) if each in words.LOGS), "")
+
+
 def _remedies(lasting: Mapping[str, Member], renewals: Mapping[str, Renewal | None]) -> list[Block]:
-    """What to do, worst first; what mends it is a command, since several gateways have no button."""
+    """What to do, worst first; what mends several is a command."""
     troubles = {trouble for member in lasting.values() for trouble in member.troubles}
     known = [each for each in words.SIGNS if each in troubles & words.REMEDIES.keys()]
     # Why pods are missing tells more than that they are.
@@ -131,7 +159,7 @@ def _remedies(lasting: Mapping[str, Member], renewals: Mapping[str, Renewal | No
             "Restore the Secret; where this bot deployed the gateway, "
             f"`/gateway deploy {escape(missing[0])}` makes a new token{_each(missing)}."
         )
-    return [context(" ".join(lines))] if lines else []
+    return [section(" ".join(lines))] if lines else []
 
 
 def _each(refs: Sequence[str]) -> str:
@@ -146,15 +174,9 @@ def _renewable(member: Member) -> bool:
 
 def sentence(incident: Incident, environment_of: EnvironmentOf | None = None) -> str:
     """The incident in one sentence, with where its gateways are, for notifications."""
-    title = _titled(incident, environment_of)
-    if incident.over_at is None:
-        return title
-    return f"Resolved: {title} for {_took(incident, incident.over_at)}"
-
-
-def _titled(incident: Incident, environment_of: EnvironmentOf | None) -> str:
-    """The incident on one line, with the environments of its gateways."""
     title, gateways = title_of(incident), _gateways(incident)
+    if incident.over_at is not None:
+        title = words.resolved(title, words.lasted(incident.over_at - _since(incident)))
     if environment_of is None or not gateways:
         return title
     return f"{title} ({_where(gateways, environment_of)})"
@@ -254,8 +276,11 @@ def _in_words(member: Member) -> str:
 
 
 def _line(ref: str, member: Member) -> str:
-    said = "; ".join(cut(member.troubles[trouble], 220) for trouble in _troubles(member))
-    return f"• `{escape(ref)}` {escape(_in_words(member))}: {escape(said)}"
+    return f"• `{escape(ref)}` {escape(_in_words(member))}: {escape(_said(member))}"
+
+
+def _said(member: Member) -> str:
+    return "; ".join(cut(member.troubles[trouble], 220) for trouble in _troubles(member))
 
 
 def _evidence(member: Member) -> str:
@@ -277,7 +302,3 @@ def _since(incident: Incident) -> float:
 def _when(incident: Incident) -> str:
     began = f"Since {date(_since(incident))}"
     return f"{began}, resolved {date(incident.over_at)}" if incident.over_at else f"{began}."
-
-
-def _took(incident: Incident, over_at: float) -> str:
-    return duration(over_at - _since(incident))

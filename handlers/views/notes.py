@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deploy.access import Environment
-from deploy.actions.action import Action, Event
+from deploy.actions.action import Action, Event, Outcome
 from deploy.commands import Command
 from deploy.policy import Policy
-from handlers.views.action import agreed, mentions, sign_of, title_of, value
+from handlers.views import difference, ways_out
+from handlers.views.action import ended, sign_of, title_of, value
+from handlers.views.deciders import agreed, mentions
 from handlers.views.places import EnvironmentOf, heading, mark
 from handlers.views.reply import Block
 from handlers.views.text import button, counted, date, escape, section
@@ -36,19 +38,31 @@ def notes(
     """What these events of the log of an action, whose message is in the channel `shown_in`, are
     worth saying. A line that calls somebody is all that their phone shows, so it says what and where.
 
-    Where the requester alone decides, the message itself says it all but for the end: an edit
-    notifies nobody.
+    Where the requester alone decides, the message itself says it all but for the end and for a rollout
+    that is stuck: an edit notifies nobody.
     """
-    if action.policy == Policy():
-        return tuple(note for event in events for note in _ended(action, event))
     environment = environment_of(action.ref) if environment_of is not None else None
-    return tuple(note for event in events for note in _notes(action, event, shown_in, environment))
+    if action.policy == Policy():
+        told = (note for event in events for note in _ended(action, event))
+    else:
+        told = (n for event in events for n in _notes(action, event, shown_in, environment))
+    whom = "" if action.automatic else f"<@{action.requester}> "
+    return (*told, *_stuck(action, f"{whom}{_what(action, environment)}\n"))
 
 
 def within(action: Action, events: Sequence[Event]) -> tuple[Note, ...]:
     """The same for an action whose message is in the thread of its batch's: what the batch's message
     does not say of it. Nobody is called."""
-    return tuple(note for event in events for note in _beside(action, event))
+    beside = (note for event in events for note in _beside(action, event))
+    return (*beside, *_stuck(action, f"*{escape(action.ref.name)}*: "))
+
+
+def _stuck(action: Action, named: str) -> Iterator[Note]:
+    """Once, when its rollout first gets stuck: the message is edited then, which notifies nobody."""
+    found = ways_out.headline(action)
+    if found:
+        lines = " ".join([f":warning: *{escape(found)}.*", *ways_out.said(action)])
+        yield Note("once:stuck", "thread", f"{named}{lines}")
 
 
 def _beside(action: Action, event: Event) -> Iterator[Note]:
@@ -57,7 +71,7 @@ def _beside(action: Action, event: Event) -> Iterator[Note]:
     if event.name in _WITHIN:
         outcome = action.outcome if event.name in _ENDS else None
         # Its message says the rest.
-        said = escape(outcome.happened) if outcome else _line(action, event)
+        said = escape(ended(action, outcome)) if outcome else _line(action, event)
         sign = f"{_SIGNS[event.name]} " if event.name in _SIGNS else ""
         text = f"*{escape(action.ref.name)}*: {sign}{said}"
         yield Note(f"{event.version}:thread", "thread", text)
@@ -102,10 +116,9 @@ def _line(action: Action, event: Event, environment: Environment | None = None) 
     if event.name == "pending":
         asked = "Its token is due for rotation." if action.automatic else f"{who} asked for this."
         if policy.by == "approvers":
-            what = _what(action, environment)
             return (
-                f"{what}\n{asked} {mentions(policy.approvers)}: please look at the plan, then approve "
-                "or deny it."
+                f"{_asked(action, environment)}\n{asked} {mentions(policy.approvers)}: please look at "
+                f"the plan, then approve or deny it. Open until {date(action.expires_at)}."
             )
         return asked
     if event.name == "break-glass":
@@ -130,7 +143,7 @@ def _elsewhere(action: Action, event: Event, environment: Environment | None) ->
             if asked in requirement.channels or channel == asked:
                 continue
             text = (
-                f"{_what(action, environment)}\n<@{action.requester}> asks for a change that "
+                f"{_asked(action, environment)}\n<@{action.requester}> asks for a change that "
                 f"{escape(requirement.environment)} must approve too. "
                 f"{mentions(requirement.approvers)}: please look at the plan, then approve or deny it."
             )
@@ -169,8 +182,7 @@ def _ending(action: Action, event: Event) -> str:
     outcome = action.outcome
     if event.name == "expired" and event.detail == "window":
         return "The approval window is closed. Nothing was changed."
-    words = (outcome.happened, outcome.meaning, outcome.remedy) if outcome else ()
-    said = " ".join(word for word in words if word)
+    said = _in_full(action, outcome) if outcome else ""
     lines = {
         "denied": f"<@{event.who}> denied this: {escape(event.detail)}",
         "cancelled": f"<@{event.who}> took this back.",
@@ -187,11 +199,23 @@ def _ending(action: Action, event: Event) -> str:
     return lines.get(event.name, "").strip()
 
 
+def _in_full(action: Action, outcome: Outcome) -> str:
+    happened = ended(action, outcome)
+    more = " ".join(word for word in (outcome.meaning, outcome.remedy) if word)
+    return f"{happened.removesuffix('.')}. {more}" if more else happened
+
+
 def _inside(action: Action) -> str:
     return (
         f"<@{action.requester}> confirmed a change: {escape(action.kind)}, action `{action.id}`, "
         f"plan `{action.digest[:12]}`."
     )
+
+
+def _asked(action: Action, environment: Environment | None) -> str:
+    """What it does, and what that changes."""
+    changes = escape(difference.difference(action.plan))
+    return "\n".join(line for line in (_what(action, environment), changes) if line)
 
 
 def _what(action: Action, environment: Environment | None) -> str:

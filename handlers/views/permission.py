@@ -1,7 +1,7 @@
 """Why somebody may do something or may not, in words with the mark-up of Slack."""
 
 from deploy.access import Ground, Verdict
-from handlers.views.action import mentions
+from handlers.views.deciders import mentions
 
 _WORDS = {
     Ground.MEMBER: "member of this workspace",

@@ -3,6 +3,7 @@ has to be weighed. What only informs is in `details`."""
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,17 +14,22 @@ from deploy.rendering.labels import EARLIER_LABEL
 from deploy.rules import RULE_IDS
 from deploy.rules.finding import Finding
 from deploy.specs.gateway_spec import GatewaySpec
+from deploy.specs.overlay import NEW
 from deploy.specs.spec import spec_to_mapping
-from deploy.tokens.token_plan import TokenPlan
+from handlers.views import fixes
 from handlers.views.columns import WIDTH, columns, shortened
+from handlers.views.costs import costs, is_first
 from handlers.views.reply import Block
 from handlers.views.text import SECTION_LIMIT, context, counted, cut, escape, fence, section
+from handlers.views.words import plans as words
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 _FINDING_SIGNS = {"deny": ":no_entry:", "warning": ":warning:", "info": ":bulb:"}
 _FINDINGS_SHOWN = 5
 _WARNINGS_SHOWN = 3
-_LINES_SHOWN = 30
+_LINES_SHOWN = 20
+_SETTINGS_SHOWN = 8
+"""Of a new gateway, beside what its objects' own lines tell."""
 _VALUE_LIMIT = 60
 _WARNING_LIMIT = 400
 _BEFORE = 10
@@ -70,15 +76,16 @@ def lines(plan: Plan, limit: int | None = _VALUE_LIMIT) -> list[str]:
     return text
 
 
-def blocks(plan: Plan, limit: int) -> list[Block]:
-    """What changes, in at most `limit` characters; what that costs; what has to be weighed."""
-    every = lines(plan)
+def blocks(plan: Plan, limit: int, at: float | None = None, key: str = "") -> list[Block]:
+    """What changes, in at most `limit` characters; what that costs; what has to be weighed. `at` is when
+    it was made (epoch seconds); with the `key` of its action, findings have their *Fix* buttons."""
+    every = _first(plan) if is_first(plan) else lines(plan)
     shown, left = fence(every[:_LINES_SHOWN], limit)
     left += max(0, len(every) - _LINES_SHOWN)
     found: list[Block] = [section(shown)]
     if left:
         found.append(context(f"… and {counted(left, 'more line')}: see Details."))
-    found.append(section("\n".join(f"• {each}" for each in costs(plan))))
+    found.append(section("\n".join(f"• {each}" for each in costs(plan, at))))
     if plan.conflicts:
         owners = sorted({conflict.manager for conflict in plan.conflicts})
         found.append(
@@ -87,7 +94,7 @@ def blocks(plan: Plan, limit: int) -> list[Block]:
                 f"from {escape(', '.join(owners))}."
             )
         )
-    found += _findings(plan.findings)
+    found += _findings(plan, key)
     found += [context(text) for text in warnings(plan)[:_WARNINGS_SHOWN]]
     more = len(plan.warnings) - _WARNINGS_SHOWN
     if more > 0:
@@ -105,8 +112,8 @@ def what(plan: Plan) -> Block:
     if replicas is not None and replicas.old is not None and replicas.new is not None:
         count = f"{replicas.old} → {replicas.new}"
     return section(
-        f"*Image*  {from_tag}`{escape(plan.tag)}`   *Replicas*  {count}\n"
-        f"*Gateway*  `{escape(spec.apim.gateway)}` in `{escape(spec.apim.instance)}`"
+        f"*Image* {from_tag}`{escape(plan.tag)}` · *Replicas* {count}\n"
+        f"*Gateway* `{escape(spec.apim.gateway)}` in API Management `{escape(spec.apim.instance)}`"
     )
 
 
@@ -174,17 +181,18 @@ def summary(plan: Plan) -> str:
     return " and ".join(parts) or "changes nothing on the cluster"
 
 
-def _findings(findings: Sequence[Finding]) -> list[Block]:
-    """The first findings that have to be weighed, which are the most severe, a line each. A rule's
-    advice, and what was agreed on before, only informs."""
-    weighed = [finding for finding in findings if _is_weighed(finding)]
-    shown = [context(_finding(finding)) for finding in weighed[:_FINDINGS_SHOWN]]
-    more, advice = len(weighed) - len(shown), len(findings) - len(weighed)
-    left = [counted(more, "more finding")] if more else []
-    left += [counted(advice, "hint")] if advice else []
-    if left:
-        shown.append(context(f"Under Details: {' and '.join(left)}."))
-    return shown
+def _findings(plan: Plan, key: str) -> list[Block]:
+    """The first findings that have to be weighed, which are the most severe, each with the button that
+    fixes it, and what else has such a button. A rule's advice, and what was agreed on before, only
+    informs."""
+    offered = {id(finding): button for finding, button in fixes.offered(plan, key)} if key else {}
+    weighed = [finding for finding in plan.findings if _is_weighed(finding)]
+    first = weighed[:_FINDINGS_SHOWN]
+    shown = [f for f in plan.findings if id(f) in offered or any(f is each for each in first)]
+    found = [_finding(finding, offered.get(id(finding))) for finding in shown]
+    more = sum(not any(f is each for each in shown) for f in weighed)
+    left = words.under_details(more, len(plan.findings) - len(shown) - more)
+    return [*found, *([context(left)] if left else [])]
 
 
 def _is_weighed(finding: Finding) -> bool:
@@ -192,9 +200,15 @@ def _is_weighed(finding: Finding) -> bool:
     return not agreed and (finding.severity != "info" or finding.rule not in RULE_IDS)
 
 
-def _finding(finding: Finding) -> str:
-    said = escape(f"{finding.what} {finding.fix} {_exemption(finding)}".rstrip())
-    return f"{_FINDING_SIGNS[finding.severity]} {said}"
+def _finding(finding: Finding, button: Block | None) -> Block:
+    """Advice is small; what its button does is said there, where that has room for it."""
+    fix = "" if button and not button["text"]["text"].endswith("…") else finding.fix
+    parts = (finding.what, fix, _exemption(finding))
+    said = escape(" ".join(part for part in parts if part))
+    text = f"{_FINDING_SIGNS[finding.severity]} {said}"
+    if button:
+        return section(text, accessory=button)
+    return section(text) if _is_weighed(finding) else context(text)
 
 
 def _exemption(finding: Finding) -> str:
@@ -206,68 +220,32 @@ def _exemption(finding: Finding) -> str:
     return f"Exempted until {exempted.until}: {exempted.reason}"
 
 
-def costs(plan: Plan) -> list[str]:
-    """What becomes of pods, connections and the token."""
-    going = {change.kind for change in plan.changes if change.change == "delete"}
-    if "Deployment" in going:
-        kept = "PersistentVolumeClaim" not in going and plan.spec.backup.size is not None
-        volumes = ["Its volume is kept"] if kept else []
-        return [":wastebasket: Ends every pod", _connections(plan), *volumes]
-    new = any(c.kind == "Deployment" and c.change == "create" for c in plan.changes)
-    if new:
-        pods = f"Starts {counted(plan.spec.least_replicas, 'pod')}"
-    elif plan.restarts_pods:
-        pods = ":arrows_counterclockwise: Replaces the running pods, one after another"
-    else:
-        pods = "Restarts no pod"
-    return [
-        pods,
-        *([] if new else [_connections(plan)]),
-        _token(plan),
-        *_on_failure(plan),
+def _first(plan: Plan) -> list[str]:
+    """What a gateway that is not there yet comes to: its objects, what its pods ask for, by what it is
+    reached, and what else was asked for. Its fields are under *Details*."""
+    created = [each for each in plan.changes if each.change == "create"]
+    kinds = Counter(each.kind for each in created)
+    kinds["Secret"] += plan.token.mint
+    first = sorted((kind for kind in kinds if kinds[kind]), key=lambda kind: kind != "Deployment")
+    text = [f"+ {', '.join(words.objects(kinds[kind], kind) for kind in first)}"]
+    for each in created:
+        told = {field.path: str(field.new) for field in each.fields}
+        if each.kind == "Deployment" and "requests" in told:
+            text.append(f"  {words.each_pod(told['requests'])}")
+        if each.kind == "Service" and told.get("type", "ClusterIP") != "ClusterIP":
+            text.append(f"  {told['type']}: {told.get('ports', '')}")
+    usual = spec_to_mapping(plan.spec).get("placement", {}) == NEW["placement"]
+    more = [
+        (path, value)
+        for path, value in _more(plan.spec)
+        if not (usual and path.startswith("placement."))
     ]
-
-
-def _on_failure(plan: Plan) -> list[str]:
-    """What was decided with it for a rollout that fails."""
-    back = plan.on_failure
-    if back is None:
-        return []
-    what = f"Secret {escape(back.secret)}" if back.secret else f"revision {back.revision}"
-    return [f":leftwards_arrow_with_hook: On failure: back to {what}"]
-
-
-def _connections(plan: Plan) -> str:
-    if plan.cuts_connections:
-        return ":electric_plug: *Cuts open connections*"
-    if plan.ends_pods:
-        return f"Open requests get {plan.spec.rollout.termination_grace} s to end"
-    return "Cuts no connection"
-
-
-def _token(plan: Plan) -> str:
-    if plan.token.secret is None:
-        return "Signs in to Entra ID, without a token"
-    if plan.token.mint:
-        # Where any failure goes back to it, that is said already.
-        said = plan.on_failure is not None and plan.on_failure.secret == plan.token.previous
-        return _new_token(plan.token, to_previous=bool(plan.token.previous) and not said)
-    if plan.token.expires_at:
-        return f"Keeps its token until {escape(plan.token.expires_at[:16].replace('T', ' '))} UTC"
-    return "Keeps its token"
-
-
-def _new_token(token: TokenPlan, *, to_previous: bool) -> str:
-    key = f" from the {escape(token.key)} key" if token.key else ""
-    back = f"; back to `{escape(token.previous)}` if Azure refuses it" if to_previous else ""
-    why = f". {escape(token.reason)}" if token.reason else ""
-    return f":key: New gateway token{key}, for {_lifetime(token.seconds)}{back}{why}"
-
-
-def _lifetime(seconds: int) -> str:
-    days, hours = seconds // 86400, seconds % 86400 // 3600
-    parts = [counted(days, "day") if days else "", counted(hours, "hour") if hours else ""]
-    return " ".join(part for part in parts if part) or "up to 30 days"
+    text += [f"  {path}: {_value(value, _VALUE_LIMIT)}" for path, value in more[:_SETTINGS_SHOWN]]
+    if len(more) > _SETTINGS_SHOWN:
+        text.append(f"  … {counted(len(more) - _SETTINGS_SHOWN, 'more setting')}: see Details")
+    for change in plan.changes:
+        text += [] if change in created else _object(change, _VALUE_LIMIT, brief=False)
+    return text
 
 
 def _more(spec: GatewaySpec) -> list[tuple[str, Any]]:

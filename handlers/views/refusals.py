@@ -1,9 +1,10 @@
 """Why a decision changed nothing, for whoever tried. Pure."""
 
 from deploy.actions.action import Action, State
-from handlers.views.action import agreed, lapsed, lowered, mentions, value
+from handlers.views.action import lapsed, value
+from handlers.views.deciders import agreed, mentions
 from handlers.views.reply import Reply
-from handlers.views.text import button, context, date, escape, section
+from handlers.views.text import button, context, date, escape, lowered, section
 from handlers.views.words import ways_out as words
 
 

@@ -5,7 +5,8 @@ from deploy.access import Environment
 from deploy.actions.action import Action, State
 from deploy.policy import Requirement
 from handlers.views import ways_out
-from handlers.views.action import agreed, mentions, title_of
+from handlers.views.action import title_of
+from handlers.views.deciders import agreed, mentions
 from handlers.views.difference import difference, line
 from handlers.views.places import heading
 from handlers.views.text import counted, date, escape

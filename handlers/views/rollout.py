@@ -5,13 +5,14 @@ from typing import Any
 
 from deploy.actions.action import Action, State
 from deploy.observed.pods import ENDING
+from handlers.views.columns import shortened
 from handlers.views.reply import Block
 from handlers.views.text import context, counted, cut, escape, fence, section, sections
 from handlers.views.words import rollout as words
 
 _PODS = 20
-_TROUBLE = 300
-"""Characters: of a pull that fails, Kubernetes names the image three times."""
+_TROUBLE = 200
+"""Columns: of a pull that fails, Kubernetes names the image three times."""
 
 
 def blocks(action: Action) -> list[Block]:
@@ -22,16 +23,30 @@ def blocks(action: Action) -> list[Block]:
         # They have no part in what runs now.
         there = [pod for pod in pods if pod["state"] != ENDING]
         gone, pods = len(pods) - len(there), there
-    found: list[Block] = sections([_pod(pod) for pod in pods[:_PODS]])
+    found: list[Block] = sections(_listed(pods[:_PODS]))
     if len(pods) > _PODS:
         found.append(context(f"… and {counted(len(pods) - _PODS, 'more pod')}."))
     if gone:
         found.append(context(words.were_ending(gone)))
     if action.state is not State.SUCCEEDED:
         found += _beside_pods(action.progress or {}, pods)
-        said = action.outcome.meaning if action.outcome else ""
-        found += [told for pod in pods if pod.get("trouble") and (told := _trouble(pod, said))][:5]
+        said = [action.outcome.meaning] if action.outcome else []
+        told: list[Block] = []
+        for pod in pods:
+            if pod.get("trouble") and (block := _trouble(pod, said)):
+                told.append(block)
+            said.append(str(pod.get("trouble") or ""))
+        found += told[:5]
     return found
+
+
+def _listed(pods: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each, those of the two versions apart."""
+    new = [_pod(pod) for pod in pods if pod.get("updated", True)]
+    old = [_pod(pod) for pod in pods if not pod.get("updated", True)]
+    if not old:
+        return new
+    return [*([words.NEW, *new] if new else []), words.PREVIOUS, *old]
 
 
 def ending(action: Action) -> str:
@@ -65,9 +80,11 @@ def _beside_pods(progress: Mapping[str, Any], pods: Sequence[Mapping[str, Any]])
     return [section(f":warning: {escape(cut(text, 500))}") for text in told[:2]]
 
 
-def _trouble(pod: Mapping[str, Any], said: str) -> Block | None:
-    """What a pod has to tell beyond what is `said` already; None where that is all."""
-    lines = [] if str(pod["trouble"]) in said else [cut(str(pod["trouble"]), _TROUBLE)]
+def _trouble(pod: Mapping[str, Any], said: Sequence[str]) -> Block | None:
+    """What a pod has to tell beyond what is `said` already; None where that is all. Of an error at length
+    the end tells why."""
+    trouble = str(pod["trouble"])
+    lines = [] if any(trouble in text for text in said) else [shortened(trouble, _TROUBLE)]
     if pod.get("event"):
         lines.append(f"Last event: {pod['event']}")
     if not lines and not pod.get("log"):

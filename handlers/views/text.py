@@ -150,3 +150,8 @@ def duration(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 pod`, `3 pods`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def lowered(sentence: str) -> str:
+    """To be used within another one."""
+    return sentence[:1].lower() + sentence[1:]

@@ -6,7 +6,7 @@ from deploy.access import Standing, Verdict
 from deploy.actions.windows import Window
 from deploy.changes.authority import Powers
 from deploy.commands import Command
-from handlers.views.action import mentions
+from handlers.views.deciders import mentions
 from handlers.views.permission import reason
 from handlers.views.reply import Block, Reply
 from handlers.views.text import context, date, escape, header, section

@@ -89,7 +89,7 @@ def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
 
     plan = last_message(page)
     expect(plan).to_contain_text("Nothing has changed yet")
-    expect(plan).to_contain_text("+ Deployment edge-1")
+    expect(plan).to_contain_text("+ Deployment, ConfigMap")
     picture(page, "plan")
     plan.get_by_role("button", name="Confirm").click()
     question = page.get_by_role("alertdialog")

@@ -148,7 +148,7 @@ def _asked(row: Row, seat: Seat) -> str:
     plan = asks.plans(row.before.format_map(seat.names()))
     if row.runs:
         asks.clicks(plan, "Confirm")
-        asks.sees_at(plan, "0 of 1 pods ready")
+        asks.sees_at(plan, "0 of 1 pods? ready")
     return request_id(plan)
 
 

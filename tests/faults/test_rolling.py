@@ -158,7 +158,7 @@ def deploys(person: Person, gateway: str) -> str:
 def running(person: Person, places: list[str]) -> int:
     """How many of the actions wait for their pods."""
     shown = [words(message) for message in person.messages() if message["ts"] in places]
-    return sum("0 of 1 pods" in text for text in shown)
+    return sum("0 of 1 pod" in text for text in shown)
 
 
 def in_cluster(api: KubeApi, gateway: str) -> tuple[int, str]:

@@ -29,7 +29,7 @@ def test_an_image_that_cannot_be_pulled_is_told_while_it_rolls_out_and_at_the_en
         ana.clicks(plan, "Confirm")
         ana.sees("Rolling out.*(ErrImagePull|ImagePullBackOff)", 60, ephemeral=False)
         failed = words(ana.sees("The rollout did not finish", 150, ephemeral=False))
-    assert "0 of 1 pods ready" in failed
+    assert "0 of 1 pod" in failed
     assert "Last event" in failed
     assert "Check that the tag exists" in failed
 
@@ -79,6 +79,8 @@ def test_a_rollout_that_is_stuck_says_so_is_waited_for_and_then_rolled_back_by_a
         ana.clicks(plan, "Confirm")
         stuck = ana.sees_at(plan, r"Stuck: the (image|registry)")
         assert "Check that the tag exists" in words(stuck)
+        called = ana.sees(r"\A<@U0ANA> \*Deploy store-7 .*Stuck: the ", ephemeral=False)
+        assert called["thread_ts"] == plan["ts"], "an edit notifies nobody"
         ivy.clicks(stuck, "Keep waiting")
         ivy.sees("Only the requester or an approver", ephemeral=True)
         ana.clicks(stuck, "Logs")

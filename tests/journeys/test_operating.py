@@ -221,7 +221,7 @@ def test_a_click_puts_what_a_rule_advises_into_the_plan(demo: Demo) -> None:
     demo.person("ivy").sees("Only .*who asked for this, can do that", ephemeral=True)
     ana.clicks(plan, "Fix: Ask for three replicas")
     ana.sees_at(plan, "Replaced by .*, with the fix")
-    fixed = ana.sees("Deploy edge-2.*replicas: 3", ephemeral=False)
+    fixed = ana.sees("Deploy edge-2.*Replicas\\* 3", ephemeral=False)
     assert "few-replicas" not in words(fixed)
     ana.clicks(fixed, "Cancel")
     ana.sees_at(fixed, "Cancelled by")

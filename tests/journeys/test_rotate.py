@@ -44,7 +44,7 @@ def test_a_rotation_is_planned_confirmed_followed_and_proven(demo: Demo) -> None
     plan = ana.plans("rotate edge-1 --ttl 20d")
     shown = words(plan)
     assert "Rotate the token of edge-1 on west/dev" in shown
-    assert "New gateway token from the secondary key, for 20 days" in shown
+    assert "New gateway token from the secondary key, valid until <!date^" in shown
     assert f"On failure: back to Secret {before['metadata']['name']}" in shown
     assert "The token in use was made with the primary key." in shown
     ana.clicks(plan, "Confirm")

@@ -144,7 +144,9 @@ def answered(person: Person, act: Callable[[], Any], pattern: str = "", seconds:
 
 def labels(message: Message) -> list[str]:
     """What the buttons of a message read."""
-    elements = [e for block in message.get("blocks") or [] for e in block.get("elements") or []]
+    blocks = message.get("blocks") or []
+    elements = [e for block in blocks for e in block.get("elements") or []]
+    elements += [block["accessory"] for block in blocks if "accessory" in block]
     return [e["text"]["text"] for e in elements if e.get("type") == "button"]
 
 

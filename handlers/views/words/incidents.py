@@ -14,6 +14,7 @@ from deploy.health.incidents import (
     SUSPECTED,
     UNREADABLE,
 )
+from handlers.views.text import counted
 
 SIGNS: Mapping[str, str] = {
     DOWN: "🔴",
@@ -47,8 +48,8 @@ _OF_SEVERAL: Mapping[str, str] = {
 
 REMEDIES: Mapping[str, str] = {
     DOWN: "Read the pods' logs and their status: they say why none is ready.",
-    CUT_OFF: "Check DNS, proxy and firewall between the pods and Azure. The gateway serves its last "
-    "configuration meanwhile.",
+    CUT_OFF: "Pods that run keep serving their last configuration, and get no changes from Azure. "
+    "Check DNS, proxy and firewall between the pods and Azure.",
     CRASH_LOOP: "Read the log from before the last restart.",
     BELOW_MINIMUM: "Look at the pods that are not ready: their status says why.",
     UNREADABLE: "Let the bot read this Secret, or nobody is warned before its token expires.",
@@ -67,6 +68,25 @@ LOGS: Mapping[str, str] = {
 def of_several(trouble: str) -> str:
     """The state of several gateways that share a trouble: “3 gateways are cut off”."""
     return _OF_SEVERAL.get(trouble) or STATES.get(trouble, trouble)
+
+
+def resolved(title: str, length: str) -> str:
+    """That it is over, and how long it lasted."""
+    return f"Resolved: {title} for {length}"
+
+
+def lasted(seconds: float) -> str:
+    """A length of time as people say it."""
+    minutes = int(seconds) // 60
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 120:
+        return counted(minutes, "minute")
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        more = f" {counted(rest, 'minute')}" if rest else ""
+        return f"{counted(hours, 'hour')}{more}"
+    return counted(hours // 24, "day")
 
 
 def change_before(what: str, ago: str) -> str:

@@ -1,6 +1,26 @@
 """What is said of a rollout's pods."""
 
 
+def ready(count: int, desired: int) -> str:
+    """How many of the pods that are wanted are ready."""
+    return f"{count} of {desired} {'pod' if desired == 1 else 'pods'} ready"
+
+
+def left(old: int) -> str:
+    """Pods of the version before that have not ended, and do not serve."""
+    return f"{old} of the previous version left"
+
+
+def serving(count: int) -> str:
+    """Pods of the version before that do the work meanwhile."""
+    if count == 1:
+        return "1 pod of the previous version still serves traffic."
+    return f"{count} pods of the previous version still serve traffic."
+
+
+NEW, PREVIOUS = "*New version*", "*Previous version*"
+
+
 def were_ending(count: int) -> str:
     """Pods that a success has left behind for a moment."""
     return f"When this ended, {_pods(count)} still shutting down."

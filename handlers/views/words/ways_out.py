@@ -14,7 +14,9 @@ STOP_AND_ROLL_BACK_QUESTION = (
     "only once that is decided."
 )
 
-_SMALL = ("The", "A", "An", "No", "Every")
+DONE, FAILED, UNKNOWN = "Done", "Failed", "Result unknown"
+
+_SMALL = ("The", "A", "An", "No", "Every", "It", "Its", "This", "Only", "More", "None", "Nothing")
 """Words that are written small within a sentence."""
 
 
@@ -26,6 +28,11 @@ def stuck(means: str) -> str:
 def planned_already(gateway: str, action: str) -> str:
     """That a rollback of the same gateway is open."""
     return f"The rollback of `{gateway}` is planned already: request `{action}`."
+
+
+def ended(how: str, happened: str) -> str:
+    """How it ended, before what happened: “Failed: the cluster refused it”."""
+    return f"{how}: {_within(happened)}"
 
 
 def waits_anyway(who: str, means: str) -> str:

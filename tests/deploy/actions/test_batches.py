@@ -1,5 +1,6 @@
 """What one command asks of several gateways is written down once, and read as it was."""
 
+import json
 from typing import Any
 
 import pytest
@@ -44,6 +45,22 @@ def test_another_request_s_batch_is_not_taken_for_this_one(client: Any, batches:
     client.hset(f"gateway-bot:{{b:{batch_id('r1')}}}", "made_by", "r2")
     with pytest.raises(Conflict):
         batches.create("r1", SELECTION, REFS)
+
+
+def test_the_id_of_a_reason_is_kept_beside_its_words_where_an_older_bot_looks_at_neither(
+    client: Any, batches: Batches
+) -> None:
+    batch = batches.create("r1", SELECTION, REFS, [Unplanned("west/dev/a", "It is.", "kind")])
+    batches.skip(batch, REFS[0], "Others own it.", "others-deploy")
+    found = batches.get(batch.id)
+    assert found is not None
+    assert found.unplanned == (
+        Unplanned("west/dev/a", "It is.", "kind"),
+        Unplanned(str(REFS[0]), "Others own it.", "others-deploy"),
+    )
+    fields = client.hgetall(f"gateway-bot:{{b:{batch.id}}}")
+    assert json.loads(fields["body"])["unplanned"] == [["west/dev/a", "It is."]]
+    assert fields[f"skip:{REFS[0]}"] == "Others own it."
 
 
 def test_what_becomes_of_a_member_is_noted_once_and_raises_the_version(batches: Batches) -> None:

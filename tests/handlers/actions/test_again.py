@@ -85,7 +85,7 @@ def buttons(changes: Changes) -> tuple[decisions.Needs, list[Request]]:
 def click_on_fix(changes: Changes, old: Action, at: str = "1.0") -> Request:
     """The request that a click at that time makes safe."""
     given, accepted = buttons(changes)
-    (button,) = fixes.blocks(old, old.plan)[0]["elements"]
+    ((_, button),) = fixes.offered(old.plan, old.id)
     fix.fix(given, clicked("U1", button["value"], button["action_id"], at=at))
     (request,) = accepted
     return request

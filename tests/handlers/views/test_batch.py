@@ -91,7 +91,7 @@ def test_it_says_who_asks_for_what_where_and_how_many_are_in_which_state() -> No
     said = shown(state)
     assert "Reason: new nodes" in said
     assert "Nothing has changed yet." in said
-    assert "*west/prod (🔶 production-west)*\\n:eyes: *edge-2* waits for approval" in said
+    assert "*west/prod (🔶 production-west)*\\n:raised_hand: *edge-2* waits for approval" in said
     assert "Approvers can decide until" in said
     assert f"<@{ANA}> can confirm 1 plan until" in said
 
@@ -125,6 +125,17 @@ def test_the_line_of_each_gateway_follows_its_action() -> None:
         "1 not planned.",
     ):
         assert line in said, line
+
+
+def test_gateways_that_are_not_planned_for_one_reason_are_named_together() -> None:
+    others = [Unplanned(f"west/dev/{name}", "Others.", "others-deploy") for name in "hij"]
+    newer = [Unplanned(f"west/dev/{name}", f"Why {name}.", "of-a-newer-bot") for name in "kl"]
+    said = shown(state_of(row("a"), unplanned=(*others, *newer)))
+    assert "*west/dev/h, west/dev/i and west/dev/j*: not deployed by this bot." in said
+    assert said.count("/gateway adopt") == 1
+    assert ":warning: *west/dev/k*: Why k." in said, "its words are what is known of it"
+    alone = shown(state_of(row("a"), unplanned=(others[0], *newer)))
+    assert ":warning: *west/dev/h*: Others." in alone
 
 
 def test_only_what_waits_has_a_button_and_none_before_everything_is_planned() -> None:

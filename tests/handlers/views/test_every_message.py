@@ -315,7 +315,7 @@ MODALS: Mapping[str, Callable[[Largest], Iterator[dict[str, Any]]]] = {
 }
 
 PARTS = {
-    *("commands.runs", "fixes.blocks", "fixes.commands", "rollout.blocks"),
+    *("commands.runs", "fixes.commands", "fixes.offered", "rollout.blocks"),
     *("plan.blocks", "plan.denied", "plan.findings_in_full", "plan.what"),
     *("text.header", "text.section", "text.context", "text.button", "text.confirm"),
     "text.sections",

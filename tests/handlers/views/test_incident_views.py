@@ -24,6 +24,7 @@ from deploy.health.incidents import (
 from deploy.plans.plan import FieldChange, ObjectChange
 from deploy.rollouts.ways_out import RECENT, change_before
 from handlers.views import incidents as view
+from handlers.views.words import incidents as words
 from tests.support.actions import REF, plan_of
 from tests.support.shown import NOW, check_blocks, shown_action
 
@@ -130,7 +131,7 @@ def test_without_a_change_that_a_rollback_undoes_there_is_no_such_button(
     assert "Roll back…" not in buttons(incident(DOWN), before)
 
 
-def test_several_gateways_have_no_button_of_one() -> None:
+def test_several_gateways_have_no_button_that_is_for_one_of_them() -> None:
     both = incident(DOWN)
     members = {**both.members, "west/dev/edge-2": Member({DOWN: "so"}, NOW)}
     together = dataclasses.replace(both, members=members, together=True)
@@ -140,15 +141,15 @@ def test_several_gateways_have_no_button_of_one() -> None:
 
 def test_its_end_says_that_it_is_resolved_and_how_long_it_took() -> None:
     text, said = shown(incident(CUT_OFF, over=NOW + 720))
-    assert text == f"Resolved: {NAME} was cut off for 12m"
-    assert f"*Resolved: {NAME} was cut off* for 12m" in said
+    assert text == f"Resolved: {NAME} was cut off for 12 minutes"
+    assert f"*Resolved: {NAME} was cut off for 12 minutes*" in said
     assert "resolved <!date^" in said
 
 
 def test_the_end_of_a_clusters_absence_is_told_in_the_past() -> None:
     gone = Member({AWAY: "no answer"}, NOW, NOW + 60)
     over = Incident("i", "west", {"west": gone}, NOW, over_at=NOW + 60)
-    assert view.sentence(over) == "Resolved: Cluster west did not answer for 60s"
+    assert view.sentence(over) == "Resolved: Cluster west did not answer for 1 minute"
 
 
 def test_only_the_last_change_counts_and_only_for_an_hour() -> None:
@@ -177,3 +178,49 @@ def test_several_gateways_with_one_trouble_are_called_by_it(
     both = incident(troubles[0])
     members = {**both.members, "west/dev/edge-2": Member({troubles[1]: "so"}, NOW)}
     assert view.title_of(dataclasses.replace(both, members=members, together=True)) == said
+
+
+def several(evidence: tuple[str, ...]) -> list[dict[str, Any]]:
+    names = [f"west/dev/edge-{number}" for number in range(len(evidence))]
+    members = {
+        name: Member({CUT_OFF: said}, NOW) for name, said in zip(names, evidence, strict=True)
+    }
+    together = Incident("i", "west", members, NOW + 20, together=True)
+    _, blocks = view.message(together)
+    check_blocks(blocks)
+    return blocks
+
+
+def test_evidence_at_length_is_told_once_for_the_gateways_that_share_a_trouble() -> None:
+    said = "Azure is not reached: " + "an exception " * 8
+    assert json.dumps(several((said,) * 3)).count("Azure is not reached") == 1
+    other = f"2 of 2 pods: {said}"
+    shown = json.dumps(several((other, said, said)))
+    assert f"`west/dev/edge-0`: {other}".strip() in shown, "it says whose it is"
+    assert shown.count("Azure is not reached") == 1
+    assert json.dumps(several(("no answer", "timeout"))).count("cut off: ") == 2
+
+
+def test_each_of_several_gateways_has_its_menu() -> None:
+    menus = [block["accessory"] for block in several(("no answer",) * 3) if "accessory" in block]
+    values = [option["value"] for each in menus for option in each["options"]]
+    assert values[:2] == [
+        "show_status west/dev/edge-0",
+        "run:logs logs west/dev/edge-0 --level warn",
+    ]
+    assert len(menus) == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "less than a minute"),
+        (60, "1 minute"),
+        (7199, "119 minutes"),
+        (7200, "2 hours"),
+        (9000, "2 hours 30 minutes"),
+        (3 * 86400, "3 days"),
+    ],
+)
+def test_how_long_it_lasted_is_said_as_people_say_it(seconds: float, said: str) -> None:
+    assert words.lasted(seconds) == said

@@ -87,7 +87,7 @@ def test_who_is_called_reads_what_it_is_about_and_whether_that_is_production() -
     live = Environment("live", production=True)
     for event in (ASKED, Event(2, "reminder", "", "", 150.0)):
         (called,) = notes(action, (event,), "C1", lambda ref: live)
-        what, called_for = called.text.split("\n")
+        what, *_, called_for = called.text.split("\n")
         assert what == "*\N{LARGE ORANGE DIAMOND} Deploy edge-1 to west/dev (live, production)*"
         assert "<!subteam^S1>: " in called_for
     found = notes(asked("C1", Policy((requirement("C2"),))), (ASKED,), "C1", lambda ref: live)

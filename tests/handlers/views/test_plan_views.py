@@ -17,7 +17,7 @@ from handlers.views import action as action_view
 from handlers.views import details, fixes
 from handlers.views import plan as plan_view
 from tests.support.actions import as_stored
-from tests.support.shown import PLAN, SPEC, check_blocks, shown_action
+from tests.support.shown import NOW, PLAN, SPEC, check_blocks, shown_action
 
 
 def test_a_plan_says_what_becomes_of_open_connections() -> None:
@@ -158,6 +158,39 @@ def test_what_can_be_fixed_safely_has_a_button_unless_it_is_exempted() -> None:
     assert "Fix: " not in json.dumps(blocks)
 
 
+def test_a_fix_button_stands_beside_what_it_mends() -> None:
+    told = Finding("few-replicas", "info", "Two pods.", "Why.", "Ask for three.", {"replicas": 3})
+    _, blocks = action_view.render(with_findings(told, FINDING))
+    (beside,) = [block for block in blocks if "accessory" in block]
+    assert beside["text"]["text"] == ":bulb: Two pods."
+    assert beside["accessory"]["text"]["text"] == "Fix: Ask for three"
+    assert "Details has" not in json.dumps(blocks), "nothing is left out"
+
+
+def test_a_new_gateway_is_a_few_lines_and_every_field_is_in_the_details() -> None:
+    first = shown_action(State.PENDING)
+    (shown,) = [b["text"]["text"] for b in action_view.render(first)[1] if "```" in str(b)]
+    assert shown.strip("`\n").split("\n") == [
+        "+ Deployment, ConfigMap, 2 Services,",
+        "  PodDisruptionBudget, Secret",
+        "  LoadBalancer: 80/TCP, 443/TCP",
+        "  each pod requests 2 CPU, 2Gi",
+    ]
+    assert "maxUnavailable" in json.dumps(details.modal(first))
+    asked = dataclasses.replace(SPEC, settings=(("net.server.tls.ciphers.allowed-suites", "X"),))
+    plan = as_stored(dataclasses.replace(PLAN, spec=asked))
+    assert "allowed-suites: X" in json.dumps(plan_view.blocks(plan, 2500))
+
+
+def test_until_when_a_new_token_is_valid_is_a_day() -> None:
+    token = dataclasses.replace(PLAN.token, seconds=2_588_400, key="primary", reason="None yet.")
+    plan = dataclasses.replace(PLAN, token=token)
+    assert ", valid until <!date^" in json.dumps(plan_view.blocks(plan, 2500, NOW))
+    told = json.dumps(plan_view.blocks(plan, 2500))
+    assert "valid for 29 days 23 hours" in told
+    assert "None yet." not in told, "a gateway that is not there yet has none"
+
+
 @pytest.mark.parametrize("value", ["", "{", "[]", "null", '{"id": 1}'])
 def test_a_fix_button_that_carries_anything_is_about_nothing(value: str) -> None:
     assert fixes.read(value) == ("", "")
@@ -206,7 +239,7 @@ def test_findings_are_cut_to_what_a_person_reads_and_all_are_in_the_details() ->
     check_blocks(blocks)
     shown = json.dumps(blocks)
     assert shown.index("It is privileged") < shown.index("www")
-    assert "Under Details: 34 more findings and 22 hints." in shown
+    assert "Details has 34 more warnings and 22 recommendations." in shown
     modal = details.modal(pending)
     assert len(modal["blocks"]) <= 100
     assert json.dumps(modal).count("no-backup") == 60

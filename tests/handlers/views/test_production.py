@@ -136,7 +136,7 @@ def test_the_result_says_who_approved_it_whoever_decides(state: State) -> None:
     ended = blocks_of(PROD, state, policy=by_approvers(2), votes=votes, decided_by="U3", **more)
     assert "approved by <@U2> and <@U3> <!date^5^" in json.dumps(ended)
     alone = json.dumps(blocks_of(DEV, state, decided_by="U1", **more))
-    assert "confirmed by <@U1> <!date^5^" in alone
+    assert "Asked for and confirmed by <@U1> <!date^5^" in alone
 
 
 def test_the_dialog_that_denies_says_what_is_denied() -> None:

@@ -59,9 +59,9 @@ def test_a_success_that_leaves_something_to_do_is_none_without_reserve(
     outcome = Outcome(State.SUCCEEDED, "2 of 2 pods ready, but it is paused", "", remedy)
     done = shown_action(State.SUCCEEDED, outcome=outcome, decided_by="U1")
     line = action_view.render(done)[1][1]["text"]["text"]
-    assert line.split() == f"{sign} *{outcome.happened}* {remedy}".split()
+    assert line.split() == f"{sign} *Done: {outcome.happened}* {remedy}".split()
     (note,) = notes(done, [Event(9, "succeeded", "", "", NOW)], "C1")
-    assert note.text == f"<@U1> {sign} {outcome.happened} {remedy}".strip()
+    assert note.text == f"<@U1> {sign} Done: {outcome.happened}" + (f". {remedy}" if remedy else "")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_last_frame_of_a_success_has_no_pod_that_ends_and_says_how_many_did(
 def test_while_it_rolls_out_the_figures_count_every_pod_that_is_listed() -> None:
     progress = {"desired": 1, "ready": 1, "old": 0, "pods": [RUNNING, GOING]}
     line = action_view.render(shown_action(State.RUNNING, progress=progress))[1][1]
-    assert line["text"]["text"].endswith("*1 of 1 pods ready*, 1 shutting down")
+    assert line["text"]["text"].endswith("*1 of 1 pod ready*, 1 shutting down")
 
 
 def test_a_confirmation_names_what_and_where() -> None:

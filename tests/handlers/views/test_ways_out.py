@@ -13,6 +13,7 @@ from deploy.plans.plan import UNFINISHED, FieldChange, ObjectChange
 from deploy.rules.finding import Finding
 from handlers.views import action as action_view
 from handlers.views.commands import is_run
+from handlers.views.notes import notes, within
 from handlers.views.notification import sentence
 from handlers.views.words.kinds import KIND_WORDS
 from tests.support.actions import REF, REQUESTS, plan_of
@@ -73,6 +74,45 @@ def buttons(action: Action) -> dict[str, dict[str, Any]]:
 def line(action: Action) -> str:
     text: str = action_view.render(action)[1][1]["text"]["text"]
     return text
+
+
+def test_a_rollout_that_gets_stuck_posts_one_line_that_calls_its_requester() -> None:
+    (told,) = notes(stuck(), (), "C1")
+    assert (told.key, told.to) == ("once:stuck", "thread"), (
+        "the same line however often it is drawn"
+    )
+    assert told.text.startswith("<@U1> *Deploy edge-1 to west/dev*\n")
+    assert ":warning: *Stuck: the image cannot be pulled.* Check that the tag exists" in told.text
+    (inside,) = within(stuck(batch="BATCH2"), ())
+    assert inside.text.startswith("*edge-1*: :warning: *Stuck: ")
+    assert "<@" not in notes(stuck(automatic=True), (), "C1")[0].text
+    patient = Patience(Cause.PULL.value, "U1", NOW)
+    assert notes(stuck(patience=patient), (), "C1") == ()
+
+
+def test_what_is_stuck_says_what_it_means_before_what_kubernetes_says_and_who_serves() -> None:
+    old = {**POD, "name": "edge-1-y", "ready": True, "updated": False, "trouble": ""}
+    long = {**POD, "trouble": f"ImagePullBackOff: {'pull ' * 99}: not found"}
+    progress = {
+        "desired": 2, "ready": 0, "old": 2, "serving": 2, "pods": [long, old], "stuck": STUCK,
+    }  # fmt: skip
+    _, blocks = action_view.render(stuck(progress=progress))
+    said = "\n".join(str(block.get("text", "")) for block in blocks)
+    assert "2 pods of the previous version still serve traffic." in said
+    parts = ["Stuck: the image", "Check that the tag", "*New version*", "*Previous version*",
+             "ImagePullBackOff: pull"]  # fmt: skip
+    assert parts == sorted(parts, key=said.index)
+    assert ": not found" in said, "the end of an error tells why"
+
+
+def test_a_failure_says_that_it_failed_and_whoever_did_it_alone_is_named_once() -> None:
+    failed = changed("another", State.FAILED, decided_at=NOW + 5)
+    assert line(failed).startswith(":x: *Failed: it did not finish*\n")
+    said = json.dumps(action_view.render(failed)[1])
+    assert "Asked for and confirmed by <@U1> <!date^" in said
+    assert "took " not in said, "of pods it is said how long they took"
+    unknown = changed("another", State.UNKNOWN)
+    assert "*Result unknown: it did not finish*" in line(unknown)
 
 
 def test_trying_again_what_is_applied_already_leaves_a_way_out() -> None:
