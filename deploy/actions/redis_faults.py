@@ -98,11 +98,13 @@ def _known(error: BaseException) -> Cause | None:
             return Cause("it is still loading its data")
         case ClusterDownError():
             return Cause("the cluster is down: not all of its slots are served")
-        case ResponseError() if "cluster support disabled" in str(
-            error
-        ):  # prose: Redis has no code
+        case ResponseError() if _no_cluster(error):
             return Cause("it is not a Redis Cluster", "Use redis:// or rediss://.")
     return None
+
+
+def _no_cluster(error: BaseException) -> bool:
+    return "cluster support disabled" in str(error)  # prose: Redis has no code for it
 
 
 def _not_signed_in(error: BaseException) -> bool:
