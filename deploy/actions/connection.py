@@ -14,7 +14,6 @@ from typing import Any, ParamSpec, TypeVar
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.credentials import CredentialProvider, StreamingCredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
@@ -22,7 +21,7 @@ from redis.retry import Retry
 
 from deploy.actions.redis_address import address_of, without_login
 from deploy.actions.redis_faults import cause_of
-from deploy.actions.redis_topologies import by_sentinel, cluster
+from deploy.actions.redis_topologies import Renewed, by_sentinel, cluster, pools_of
 from deploy.errors import Unavailable
 from deploy.waits import Waits
 
@@ -97,7 +96,7 @@ def connect(
     retries: int = 5,
     retry_timeouts: bool = True,
     waits: Waits | None = None,
-    credentials: CredentialProvider | None = None,
+    credentials: Renewed | None = None,
 ) -> Any:
     """A client for `url`; nothing is sent yet, but to a cluster, which is asked for its nodes.
     InvalidInput when the URL is of no known kind, Unavailable when no node of a cluster answers.
@@ -124,14 +123,13 @@ def connect(
         options["credential_provider"] = credentials
         address = without_login(address)
     if address.topology == "cluster":
-        return redis_errors(cluster)(address, options)
-    if address.topology == "sentinel":
+        client = redis_errors(cluster)(address, options)
+    elif address.topology == "sentinel":
         client = by_sentinel(address, options)
     else:
         client = redis.Redis.from_url(address.url, **options)
-    if isinstance(credentials, StreamingCredentialProvider):
-        # redis-py does this itself only for clients that it makes neither from a URL nor of a pool.
-        credentials.on_next(client.connection_pool.re_auth_callback)
+    if credentials is not None:
+        credentials.signs_in(lambda: pools_of(client))
     return client
 
 

@@ -7,7 +7,7 @@ while Entra ID is away, for every pool of connections.
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from azure.core.credentials import TokenCredential
@@ -28,7 +28,7 @@ _RENEWED_AT = 0.7
 _AGAIN_SECONDS = 15.0
 
 
-class _Tokens(IdentityProviderInterface):  # type: ignore[misc]  # redis-py has no types for mypy
+class _Tokens(IdentityProviderInterface):
     """Tokens of the bot's own credential. redis-entraid gives up renewing after three tries within
     milliseconds, for good; here a renewal is tried until it succeeds."""
 
@@ -70,8 +70,8 @@ class _Tokens(IdentityProviderInterface):  # type: ignore[misc]  # redis-py has 
 
 
 class EntraSignIn(EntraIdCredentialsProvider):  # type: ignore[misc]  # it has no types
-    """One for all clients of a bot. redis-entraid keeps one listener, so that of two pools, as of the
-    nodes of a cluster, only the last one was signed in again."""
+    """One for all clients of a bot. redis-entraid keeps one listener, and redis-py registers no client
+    that is made from a URL: what is signed in again is therefore named here."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class EntraSignIn(EntraIdCredentialsProvider):  # type: ignore[misc]  # it has n
         config = TokenManagerConfig(_RENEWED_AT, 0, 0, RetryPolicy(0, 0))
         super().__init__(self._tokens, config)
         self._lock = threading.Lock()
-        self._pools: list[Callable[[Any], None]] = []
+        self._pools: list[Callable[[], Iterable[Any]]] = []
         self._listener.on_next = self._renewed
         self._listener.on_error = self._failed
 
@@ -97,9 +97,12 @@ class EntraSignIn(EntraIdCredentialsProvider):  # type: ignore[misc]  # it has n
                 raise NotSignedIn(str(error)) from error
         return user, token
 
+    def signs_in(self, pools: Callable[[], Iterable[Any]]) -> None:
+        """Those pools of connections too, whatever they are by then."""
+        self._pools.append(pools)
+
     def on_next(self, callback: Callable[[Any], None]) -> None:
-        """One more pool whose connections are to be signed in again."""
-        self._pools.append(callback)
+        """Nothing: redis-py names pools of some clients, of a cluster the new ones alone."""
 
     def on_error(self, callback: Callable[[Exception], None]) -> None:
         """Nothing: what redis-py passes raises in a thread that nobody watches."""
@@ -111,9 +114,9 @@ class EntraSignIn(EntraIdCredentialsProvider):  # type: ignore[misc]  # it has n
             self._token_mgr.stop()
 
     def _renewed(self, token: TokenInterface) -> None:
-        for pool in list(self._pools):
+        for pool in (pool for pools in list(self._pools) for pool in pools()):
             try:
-                pool(token)
+                pool.re_auth_callback(token)
             except (RedisError, OSError) as error:
                 # One pool's dead connection must not end the renewals.
                 log.info("connections to Redis sign in anew: %s", type(error).__name__)

@@ -1,6 +1,7 @@
 """Clients of a primary that Sentinels name, and of a cluster, by TLS or without."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import redis
 from redis.cluster import ClusterNode
@@ -8,6 +9,24 @@ from redis.exceptions import RedisError
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelManagedSSLConnection
 
 from deploy.actions.redis_address import RedisAddress
+
+
+class Renewed(Protocol):
+    """A user name and password that are renewed, and with which connections are signed in again."""
+
+    def get_credentials(self) -> tuple[str, str]:
+        """For a new connection."""
+
+    def signs_in(self, pools: Callable[[], Iterable[Any]]) -> None:
+        """Those pools of connections too, whatever they are by then."""
+
+
+def pools_of(client: Any) -> list[Any]:
+    """The pools of connections that a client has now; one for each node of a cluster."""
+    if not isinstance(client, redis.RedisCluster):
+        return [client.connection_pool]
+    connected = [node.redis_connection for node in client.get_nodes()]
+    return [each.connection_pool for each in connected if each is not None]
 
 
 def by_sentinel(address: RedisAddress, options: dict[str, Any]) -> Any:
@@ -23,9 +42,9 @@ def by_sentinel(address: RedisAddress, options: dict[str, Any]) -> Any:
         of_servers |= _tls(address)
         of_servers["connection_class"] = _named(SentinelManagedSSLConnection, address.tls_name)
         of_servers.pop("ssl")
-    return _Sentinels(address.hosts, sentinel_kwargs={**limits, **of_sentinels}).master_for(
-        address.service, **options, **of_servers
-    )
+    made: Any = _Sentinels  # redis-py's are not typed
+    sentinels = made(address.hosts, sentinel_kwargs={**limits, **of_sentinels})
+    return sentinels.master_for(address.service, **options, **of_servers)
 
 
 class _Sentinels(Sentinel):
@@ -33,8 +52,9 @@ class _Sentinels(Sentinel):
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         """As redis-py does, which puts the causes into the text of its error alone."""
+        ask: Any = super().discover_master
         try:
-            found: tuple[str, int] = super().discover_master(service_name)
+            found: tuple[str, int] = ask(service_name)
             return found
         except MasterNotFoundError as error:
             for sentinel in self.sentinels:
@@ -77,6 +97,8 @@ def _named(connections: type[Any], name: str) -> type[Any]:
         return connections
 
     class Named(connections):  # type: ignore[misc]  # redis-py's, by argument
+        host: Any
+
         def _wrap_socket_with_ssl(self, sock: Any) -> Any:
             announced, self.host = self.host, name
             try:

@@ -8,6 +8,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,10 @@ def signed_in_again(admin: Any) -> int:
     return int(admin.info("commandstats").get("cmdstat_auth", {"calls": 0})["calls"])
 
 
+def more_than(admin: Any, before: int) -> bool:
+    return signed_in_again(admin) > before
+
+
 def test_a_live_connection_is_signed_in_with_each_new_token(
     server: Valkey, admin: Any, signed_in: Any
 ) -> None:
@@ -117,7 +122,7 @@ def test_every_node_of_a_cluster_is_signed_in_again(tmp_path: Path, signed_in: A
         asked, auths = entra.asked, [signed_in_again(admin) for admin in admins]
         until(lambda: entra.asked > asked, "a new token", SECONDS)
         for admin, before in zip(admins, auths, strict=True):
-            until(lambda a=admin, b=before: signed_in_again(a) > b, "AUTH at each node", SECONDS)
+            until(partial(more_than, admin, before), "AUTH at each node", SECONDS)
         assert all(client.get(key) == "x" for key in keys)
 
 
