@@ -83,7 +83,8 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
                 f"Redis cannot be used now ({cause.what}).",
                 meaning="Whether this was recorded is not known; if it was, it continues "
                 "automatically.",
-                remedy=cause.remedy,
+                # A command in Slack meets it too, and whoever typed that cannot mend it.
+                remedy=f"For the operator of the bot: {cause.remedy}" if cause.remedy else "",
             ) from error
 
     return translated

@@ -153,6 +153,7 @@ def test_tls_names_refusals_sign_in_and_silence_are_told_apart(
     assert "socket does not exist" in is_told("unix:///nowhere/redis.sock").happened
     plain = is_told(f"redis://{here}")
     assert "it closed the connection" in plain.happened
+    assert plain.remedy.startswith("For the operator of the bot: ")
     assert "rediss://" in plain.remedy
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
