@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from bot.clients import audit_key, redis_url
+from bot.clients import audit_key, redis_of
 from bot.settings import load_secrets, load_settings
-from deploy.actions import connection
 from deploy.actions.audit import AuditLog, faults, read_lines
 from deploy.errors import InvalidInput
 
@@ -19,7 +18,7 @@ def verify(config: Path, lines: Path | None) -> int:
     secrets = load_secrets(settings)
     key = audit_key(secrets)
     if lines is None:
-        log = AuditLog(connection.connect(redis_url(settings, secrets)), key=key)
+        log = AuditLog(redis_of(settings, secrets)(), key=key)
         count, found = log.verify()
     else:
         chain = read_lines(_text(lines).splitlines())

@@ -18,7 +18,7 @@ from bot.clients import (
     environments_of,
     instances_of,
     operator_channels,
-    redis_url,
+    redis_of,
 )
 from bot.cluster_checks import cluster_works
 from bot.doubt import Doubtful
@@ -279,7 +279,7 @@ def _slack_call(settings: Settings, token: str, method: str, **given: str) -> Sl
 
 
 def _redis(settings: Settings, secrets: Secrets) -> str:
-    return connection.describe(connection.connect(redis_url(settings, secrets)))
+    return connection.describe(redis_of(settings, secrets)())
 
 
 def _mirror(registry: Registry) -> str:

@@ -1,6 +1,8 @@
 """Settings into clients: what the composition root and `gateway-bot check` both build."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import requests
 from azure.core.credentials import TokenCredential
@@ -9,6 +11,7 @@ from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from bot.environment_settings import ApprovalSettings, EnvironmentSettings, PeopleSettings
 from bot.settings import Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
+from deploy.actions import connection
 from deploy.azure import ApimInstance, ArmClient
 from deploy.clouds import PUBLIC, cloud_of
 from deploy.expiry.automatic import Automatic
@@ -41,6 +44,18 @@ def redis_url(settings: Settings, secrets: Secrets) -> str:
     if secrets.redis_url is not None:
         return secrets.redis_url.get_secret_value()
     return settings.redis.url or ""
+
+
+def redis_of(settings: Settings, secrets: Secrets) -> Callable[..., Any]:
+    """What makes clients of Redis: `connect` of deploy.actions.connection, with how the bot signs in."""
+    url = redis_url(settings, secrets)
+    if settings.redis.sign_in == "url":
+        return partial(connection.connect, url)
+    # Half a second of imports that nobody else needs.
+    from deploy.actions.entra import EntraSignIn
+
+    signed = EntraSignIn(credential_of(settings, secrets), settings.redis.entra_scope)
+    return partial(connection.connect, url, credentials=signed)
 
 
 def audit_key(secrets: Secrets) -> bytes:

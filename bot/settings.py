@@ -69,6 +69,11 @@ class RedisSettings(Section):
     """Which Redis-compatible server holds pending actions. REDIS_URL overrides `url`."""
 
     url: str | None = None
+    sign_in: Literal["url", "entra"] = "url"
+    """With what the URL has, or with the bot's Azure credential, as Azure Managed Redis takes it."""
+    entra_scope: str = Field(
+        default="https://redis.azure.com/.default", pattern=r"^[A-Za-z0-9:/._-]{1,200}/\.default$"
+    )
     keep_days: int = Field(default=30, ge=1, le=3650)
 
 

@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any
 
 from bot.bell import Bell
-from bot.clients import audit_key, redis_url
+from bot.clients import audit_key, redis_of
 from bot.settings import Secrets, Settings
-from deploy.actions import connection
 from deploy.actions.audit import AuditLog
 from deploy.actions.batches import Batches
 from deploy.actions.codec import Codec
@@ -68,11 +67,9 @@ class Stores:
 
 def stores_of(settings: Settings, secrets: Secrets, codec: Codec, waits: Waits) -> Stores:
     """The stores; Redis is not asked anything yet."""
-    url = redis_url(settings, secrets)
-    redis = connection.connect(url, waits=waits)
-    prompt = connection.connect(
-        url, timeout=_PROMPT_SECONDS, retries=1, retry_timeouts=False, waits=waits
-    )
+    connect = redis_of(settings, secrets)
+    redis = connect(waits=waits)
+    prompt = connect(timeout=_PROMPT_SECONDS, retries=1, retry_timeouts=False, waits=waits)
     owner = f"{socket.gethostname()}-{os.getpid()}-{entropy.token_hex(3)}"
     audit = AuditLog(redis, key=audit_key(secrets), emit=_to_standard_output)
     inbox = Inbox(prompt)

@@ -11,17 +11,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
-from deploy.errors import InvalidInput, Unavailable
+from deploy.actions.redis_address import address_of, without_login
+from deploy.actions.redis_faults import cause_of
+from deploy.actions.redis_topologies import Renewed, by_sentinel, cluster, pools_of
+from deploy.errors import Unavailable
 from deploy.waits import Waits
 
 P = ParamSpec("P")
@@ -30,7 +31,6 @@ T = TypeVar("T")
 _HEALTH_CHECK_SECONDS = 20
 _PATIENCE_SECONDS = 10.0
 """For how long a command is repeated. What follows the last try, a connection included, comes on top."""
-_SENTINEL_PORT = 26379
 _WAIT_MS = 200
 _REPLICAS_KEPT = 10.0
 
@@ -66,64 +66,6 @@ class _Retry(Retry):
         return twin
 
 
-def connect(
-    url: str,
-    *,
-    timeout: float = 5.0,
-    retries: int = 5,
-    retry_timeouts: bool = True,
-    waits: Waits | None = None,
-) -> Any:
-    """A client for `url`; nothing is sent yet. InvalidInput when the URL is of no known kind.
-
-    Without `retry_timeouts` a command takes no longer than one timeout while Redis hangs: redis-py
-    repeats the connecting within the repeating of a command, which makes four of two.
-
-    `redis://`, `rediss://` and `unix://` as redis-py has them; `redis+sentinel://host:port,host:port/
-    name` and `redis+cluster://host:port` for the other two. Timeouts in seconds; what is waited for
-    is noted in `waits`.
-    """
-    scheme = urlsplit(url).scheme
-    backoff = ExponentialWithJitterBackoff(base=0.05, cap=1.0)
-    repeated = (RedisConnectionError, RedisTimeout) if retry_timeouts else (RedisConnectionError,)
-    options: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "health_check_interval": _HEALTH_CHECK_SECONDS,
-        "retry": _Retry(waits or Waits(), backoff, retries, supported_errors=repeated),
-        "decode_responses": True,
-    }
-    if scheme in ("redis", "rediss", "unix"):
-        return redis.Redis.from_url(url, **options)
-    if scheme == "redis+sentinel":
-        return _by_sentinel(url, options)
-    if scheme == "redis+cluster":
-        return redis.RedisCluster.from_url(url.replace("redis+cluster", "redis", 1), **options)
-    raise InvalidInput(
-        "The Redis URL is of no known kind.",
-        field="redis.url",
-        remedy="It starts with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://.",
-    )
-
-
-def _by_sentinel(url: str, options: dict[str, Any]) -> Any:
-    parts = urlsplit(url)
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    user, _, password = credentials.partition(":")
-    sentinels = []
-    for host in hosts.split(","):
-        name, _, port = host.partition(":")
-        sentinels.append((name, int(port or _SENTINEL_PORT)))
-    login = {"username": unquote(user) or None, "password": unquote(password) or None}
-    tls = {"ssl": parse_qs(parts.query).get("tls", ["false"])[0] == "true"}
-    return Sentinel(
-        sentinels,
-        sentinel_kwargs={
-            name: options[name] for name in ("socket_timeout", "socket_connect_timeout")
-        },
-    ).master_for(parts.path.strip("/") or "mymaster", **options, **login, **tls)
-
-
 def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
     """Turn what redis-py raises into a sentence for a person.
 
@@ -135,16 +77,61 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
     def translated(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
-        except RedisError as error:
-            silent = isinstance(error, RedisTimeout)
-            what = "it does not answer" if silent else type(error).__name__
+        except (RedisError, RedisClusterException) as error:
+            cause = cause_of(error)
             raise Unavailable(
-                f"Redis cannot be used now ({what}).",
+                f"Redis cannot be used now ({cause.what}).",
                 meaning="Whether this was recorded is not known; if it was, it continues "
                 "automatically.",
+                # A command in Slack meets it too, and whoever typed that cannot mend it.
+                remedy=f"For the operator of the bot: {cause.remedy}" if cause.remedy else "",
             ) from error
 
     return translated
+
+
+def connect(
+    url: str,
+    *,
+    timeout: float = 5.0,
+    retries: int = 5,
+    retry_timeouts: bool = True,
+    waits: Waits | None = None,
+    credentials: Renewed | None = None,
+) -> Any:
+    """A client for `url`; nothing is sent yet, but to a cluster, which is asked for its nodes.
+    InvalidInput when the URL is of no known kind, Unavailable when no node of a cluster answers.
+
+    Without `retry_timeouts` a command takes no longer than one timeout while Redis hangs: redis-py
+    repeats the connecting within the repeating of a command, which makes four of two.
+
+    `redis://`, `rediss://` and `unix://` as redis-py has them; `redis+sentinel://host:port,host:port/
+    name` and `redis+cluster://host:port,host:port` for the other two, with `rediss` by TLS. Timeouts
+    in seconds; what is waited for is noted in `waits`. With `credentials`, those of the URL count
+    for nothing.
+    """
+    address = address_of(url)
+    backoff = ExponentialWithJitterBackoff(base=0.05, cap=1.0)
+    repeated = (RedisConnectionError, RedisTimeout) if retry_timeouts else (RedisConnectionError,)
+    options: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "health_check_interval": _HEALTH_CHECK_SECONDS,
+        "retry": _Retry(waits or Waits(), backoff, retries, supported_errors=repeated),
+        "decode_responses": True,
+    }
+    if credentials is not None:
+        options["credential_provider"] = credentials
+        address = without_login(address)
+    if address.topology == "cluster":
+        client = redis_errors(cluster)(address, options)
+    elif address.topology == "sentinel":
+        client = by_sentinel(address, options)
+    else:
+        client = redis.Redis.from_url(address.url, **options)
+    if credentials is not None:
+        credentials.signs_in(lambda: pools_of(client))
+    return client
 
 
 class Script:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.clients import environments_of, governed_by, instances_of, known_repositories
+from bot.clients import environments_of, governed_by, instances_of, known_repositories, redis_of
 from bot.settings import Settings, load_secrets, load_settings
 from deploy.azure import known_hosts, resource_of
 from deploy.clouds import CLOUDS, PUBLIC
@@ -389,3 +389,20 @@ def test_a_user_id_belongs_to_one_person(tmp_path: Path) -> None:
     people = {"ana": ["U0AAA1111"], "anna": ["U0AAA1111"]}
     with pytest.raises(InvalidInput, match="belongs to two people"):
         load_settings(written(tmp_path, people=people))
+
+
+def test_the_bot_signs_in_to_redis_by_its_url_or_with_its_azure_credential(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "rediss://:secret@localhost" if name == "REDIS_URL" else "x")
+    settings = load_settings(written(tmp_path))
+    with_url = redis_of(settings, load_secrets(settings))().connection_pool.connection_kwargs
+    assert (with_url["password"], with_url.get("credential_provider")) == ("secret", None)
+    settings = load_settings(written(tmp_path, redis={"sign_in": "entra"}))
+    connect = redis_of(settings, load_secrets(settings))
+    with_entra = [connect().connection_pool.connection_kwargs for _ in range(2)]
+    assert not any("password" in each for each in with_entra)
+    assert len({id(each["credential_provider"]) for each in with_entra}) == 1
+    with pytest.raises(InvalidInput, match=r"redis\.entra_scope"):
+        load_settings(written(tmp_path, redis={"sign_in": "entra", "entra_scope": "https://x"}))

@@ -113,8 +113,8 @@ class Fleet(Stage):
         self._environment = {**described["env"], "REDIS_URL": self.redis.url}
         self.fault("slack", "rate_limits", True)
 
-    def start_bot(self) -> BotProcess:
-        """One more bot, once it is ready and the balancer knows."""
+    def start_bot(self, version: Path = ROOT, seconds: float = 120) -> BotProcess:
+        """One more bot, once it is ready and the balancer knows; `version` is where its code lies."""
         self._count += 1
         name = f"bot-{self._count}"
         port, health = free_ports(2)
@@ -133,18 +133,18 @@ class Fleet(Stage):
         bot = BotProcess(
             spawn(
                 [*(sys.executable, "-m", "bot", "run", "--config", str(config))],
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self._environment, "PYTHONPATH": str(version)},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                cwd=ROOT,
+                cwd=version,
             ),
             name=name,
             health_port=health,
         )
         log.close()
-        bot.line_like("^ready")
-        until(bot.ready, f"{name} to be ready", 120)
+        bot.line_like("^ready", seconds)
+        until(bot.ready, f"{name} to be ready", seconds)
         if self.mode == "http":
             backend = bot.backend = self._balancer.add(port, health)
             until(lambda: backend.ready, f"{name} behind the balancer", 120)

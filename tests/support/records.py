@@ -32,9 +32,33 @@ def restore(client: Any, name: str) -> None:
                 client.zadd(key, value)
             case "stream":
                 for entry in value:
-                    client.xadd(key, entry)
+                    # Those of indexes are found by their ids.
+                    name, fields = entry if isinstance(entry, list) else ("*", entry)
+                    client.xadd(key, fields, id=name)
             case "string":
                 client.set(key, value)
+
+
+def record(client: Any) -> dict[str, Any]:
+    """All that a Redis holds, in the form that `restore` takes."""
+    found: dict[str, Any] = {}
+    for key in sorted(client.scan_iter("*")):
+        kind = client.type(key)
+        match kind:
+            case "hash":
+                value = client.hgetall(key)
+            case "list":
+                value = client.lrange(key, 0, -1)
+            case "set":
+                value = sorted(client.smembers(key))
+            case "zset":
+                value = dict(client.zrange(key, 0, -1, withscores=True))
+            case "stream":
+                value = [list(entry) for entry in client.xrange(key)]
+            case _:
+                value = client.get(key)
+        found[key] = {"type": kind, "value": value}
+    return found
 
 
 def of_version(client: Any, key: str, version: int) -> None:

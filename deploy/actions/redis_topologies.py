@@ -1,0 +1,109 @@
+"""Clients of a primary that Sentinels name, and of a cluster, by TLS or without."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import redis
+from redis.cluster import ClusterNode
+from redis.exceptions import RedisError
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelManagedSSLConnection
+
+from deploy.actions.redis_address import RedisAddress
+
+
+class Renewed(Protocol):
+    """A user name and password that are renewed, and with which connections are signed in again."""
+
+    def get_credentials(self) -> tuple[str, str]:
+        """For a new connection."""
+
+    def signs_in(self, pools: Callable[[], Iterable[Any]]) -> None:
+        """Those pools of connections too, whatever they are by then."""
+
+
+def pools_of(client: Any) -> list[Any]:
+    """The pools of connections that a client has now; one for each node of a cluster."""
+    if not isinstance(client, redis.RedisCluster):
+        return [client.connection_pool]
+    connected = [node.redis_connection for node in client.get_nodes()]
+    return [each.connection_pool for each in connected if each is not None]
+
+
+def by_sentinel(address: RedisAddress, options: dict[str, Any]) -> Any:
+    """A client of the primary that the Sentinels name."""
+    limits = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    of_sentinels = {
+        "username": address.sentinel_username,
+        "password": address.sentinel_password,
+        **(_tls(address) if address.sentinel_tls else {}),
+    }
+    of_servers: dict[str, Any] = {"db": address.db, **_login(address)}
+    if address.tls:
+        of_servers |= _tls(address)
+        of_servers["connection_class"] = _named(SentinelManagedSSLConnection, address.tls_name)
+        of_servers.pop("ssl")
+    made: Any = _Sentinels  # redis-py's are not typed
+    sentinels = made(address.hosts, sentinel_kwargs={**limits, **of_sentinels})
+    return sentinels.master_for(address.service, **options, **of_servers)
+
+
+class _Sentinels(Sentinel):
+    """Tells why no Sentinel answered, where none did."""
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """As redis-py does, which puts the causes into the text of its error alone."""
+        ask: Any = super().discover_master
+        try:
+            found: tuple[str, int] = ask(service_name)
+            return found
+        except MasterNotFoundError as error:
+            for sentinel in self.sentinels:
+                try:
+                    sentinel.ping()
+                except RedisError as cause:
+                    raise error from cause
+            raise
+
+
+def cluster(address: RedisAddress, options: dict[str, Any]) -> Any:
+    """A client of all nodes, which the first seed that answers names."""
+    (host, port), *others = address.hosts
+    shown = f"[{host}]" if ":" in host else host
+    more = _login(address)
+    if address.tls:
+        # By a URL without TLS, since redis-py's own class of connections would go before ours.
+        more |= {"connection_class": _named(redis.SSLConnection, address.tls_name), **_tls(address)}
+        more.pop("ssl")
+    return redis.RedisCluster(
+        url=f"redis://{shown}:{port}",
+        startup_nodes=[ClusterNode(*each) for each in others],
+        **options,
+        **more,
+    )
+
+
+def _login(address: RedisAddress) -> dict[str, Any]:
+    return {"username": address.username, "password": address.password}
+
+
+def _tls(address: RedisAddress) -> dict[str, Any]:
+    return {"ssl": True, **address.ssl}
+
+
+def _named(connections: type[Any], name: str) -> type[Any]:
+    """Connections whose servers show a certificate for `name`, however they are announced: the nodes
+    of Azure Managed Redis are announced by addresses, which its certificates do not have."""
+    if not name:
+        return connections
+
+    class Named(connections):  # type: ignore[misc]  # redis-py's, by argument
+        host: Any
+
+        def _wrap_socket_with_ssl(self, sock: Any) -> Any:
+            announced, self.host = self.host, name
+            try:
+                return super()._wrap_socket_with_ssl(sock)
+            finally:
+                self.host = announced
+
+    return Named

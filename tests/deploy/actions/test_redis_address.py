@@ -1,0 +1,47 @@
+"""What a Redis URL names is what was written into it, whatever a password has in it."""
+
+from urllib.parse import quote
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.actions.redis_address import address_of, without_login
+
+HOSTS = st.lists(
+    st.tuples(
+        st.from_regex(
+            r"[a-z][a-z0-9-]{0,20}(\.example)?|10\.0\.0\.\d|\[2001:db8::\d\]", fullmatch=True
+        ),
+        st.integers(1, 65535),
+    ),
+    min_size=1,
+    max_size=4,
+)
+SECRET = st.text(min_size=1, max_size=30).filter(lambda text: text.isprintable())
+
+
+@given(HOSTS, SECRET, SECRET, st.sampled_from(["sentinel", "cluster"]), st.booleans())
+def test_hosts_and_login_of_any_url_are_read_back(
+    hosts: list[tuple[str, int]], user: str, password: str, topology: str, tls: bool
+) -> None:
+    places = ",".join(f"{host}:{port}" for host, port in hosts)
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    name = "/gateways" if topology == "sentinel" else ""
+    found = address_of(f"redis{'s' * tls}+{topology}://{login}@{places}{name}")
+    assert found.hosts == tuple((host.strip("[]"), port) for host, port in hosts)
+    assert (found.username, found.password) == (user, password)
+    assert (found.tls, found.sentinel_tls) == (tls, tls and topology == "sentinel")
+
+
+@given(SECRET)
+def test_without_its_login_a_url_has_no_password(password: str) -> None:
+    secret = quote(password, safe="")
+    bare = without_login(address_of(f"rediss://u:{secret}@host:6380/0?ssl_check_hostname=false"))
+    assert bare.url == "rediss://host:6380/0?ssl_check_hostname=false"
+    assert bare.password is None
+
+
+def test_ports_are_usual_where_none_is_written() -> None:
+    assert address_of("redis+sentinel://one,two:1").hosts == (("one", 26379), ("two", 1))
+    assert address_of("rediss+cluster://one").hosts == (("one", 6379),)
+    assert address_of("redis+sentinel://one").service == "mymaster"
