@@ -18,7 +18,7 @@ from deploy.errors import InvalidInput
 from tests.bot.install.settings_of import CLIENT, IMAGE, USUAL, Obj, installed, one, settings_of
 from tests.support.kubernetes_versions import NEWEST, OLDEST
 
-HTTP = {"slack": {"mode": "http"}, "event_grid": {}}
+HTTP: Obj = {"slack": {"mode": "http"}, "event_grid": {}}
 INGRESS = Installation(IMAGE, host="bot.example.com", ingress_class="nginx")
 MIXED = [
     {"name": "west", "in_cluster": True},
