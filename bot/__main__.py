@@ -1,17 +1,22 @@
-"""The command line: `gateway-bot run`, `check`, `render`, `audit` and `demo`."""
+"""The command line: `gateway-bot run`, `check`, what installs the bot, `render`, `audit` and `demo`."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from deploy.errors import GatewayBotError, NotFound
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, or 1 with a sentence on standard error."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
     try:
         # Each command imports what it needs when it runs: `--help` must answer at once.
         return int(_COMMANDS[options.command](options))
@@ -32,7 +37,8 @@ def _parser() -> argparse.ArgumentParser:
         description="A Slack bot that deploys and operates Azure API Management "
         "self-hosted gateways on Kubernetes.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action=_Version, help="print the version and end")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     run = commands.add_parser("run", help="run the bot")
     check = commands.add_parser("check", help="prove each connection the settings name")
     for command in (run, check):
@@ -40,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
             "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    _add_installing(commands)
     render = commands.add_parser("render", help="print the manifests of a gateway")
     render.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the gateway's spec")
     audit = commands.add_parser("audit", help="look after the audit trail")
@@ -66,6 +73,53 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Prints the version. It is looked up only then: `--help` must answer at once."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **more)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from bot.version import version
+
+        print(f"gateway-bot {version()}")
+        parser.exit()
+
+
+def _add_installing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """What prints what somebody needs to install the bot: docs/install.md."""
+    manifest = commands.add_parser("k8s-manifest", help="print what `kubectl apply` needs")
+    manifest.add_argument("--namespace", default="gateway-bot", help="where the bot runs")
+    manifest.add_argument("--image", help="of the bot; gateway-bot and this version where left out")
+    manifest.add_argument("--replicas", type=int, default=2)
+    manifest.add_argument("--secret", default="gateway-bot", help="the Secret with the tokens")
+    manifest.add_argument("--host", help="that Slack and Event Grid ask, for an Ingress")
+    manifest.add_argument("--ingress-class", help="the class of that Ingress")
+    manifest.add_argument("--gateway-namespace", action="append", default=[], metavar="NAME",
+                          help="has gateways, where the settings do not name it")  # fmt: skip
+    manifest.add_argument("--redis-port", type=port, action="append", default=[], metavar="PORT",
+                          help="of Redis, where the settings do not name it")  # fmt: skip
+    manifest.add_argument("--egress-port", type=port, action="append", default=[], metavar="PORT",
+                          help="a further port that the bot may connect to")  # fmt: skip
+    manifest.add_argument(
+        "--cluster", metavar="NAME", help="print the rights on this cluster alone"
+    )
+    manifest.add_argument("--user", help="who the bot is on that cluster, if not a ServiceAccount")
+    role = commands.add_parser("azure-role", help="print the role for Azure, and its `az` commands")
+    role.add_argument("--json", action="store_true", help="print the role alone")
+    for command in (manifest, role):
+        command.add_argument(
+            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+        )
+    slack = commands.add_parser("slack-manifest", help="print the manifest of the Slack app")
+    slack.add_argument("--config", type=Path, help="the settings file, for mode and command")
+    slack.add_argument("--mode", choices=("socket", "http"), help="how Slack delivers")
+    slack.add_argument("--url", help="where it delivers in HTTP mode")
+    acl = commands.add_parser("redis-acl", help="print the user that the bot needs of Redis")
+    acl.add_argument("--replicas", action="store_true", help="Redis has replicas")
+    acl.add_argument("--cluster", action="store_true", help="Redis is a cluster")
+
+
 def port(text: str) -> int:
     """A port of the machine; argparse says “invalid port value” of what is not a number."""
     number = int(text)
@@ -84,6 +138,44 @@ def _check(options: argparse.Namespace) -> int:
     from bot.checks import check
 
     return check(options.config)
+
+
+def _k8s_manifest(options: argparse.Namespace) -> int:
+    from bot.install.installation import Installation
+    from bot.install.manifest import print_manifest
+    from bot.version import version
+
+    installation = Installation(
+        image=options.image or f"gateway-bot:{version()}",
+        namespace=options.namespace,
+        replicas=options.replicas,
+        secret=options.secret,
+        host=options.host,
+        ingress_class=options.ingress_class,
+        gateway_namespaces=tuple(options.gateway_namespace),
+        redis_ports=tuple(options.redis_port),
+        egress_ports=tuple(options.egress_port),
+    )
+    return print_manifest(options.config, installation, options.cluster, options.user)
+
+
+def _azure_role(options: argparse.Namespace) -> int:
+    from bot.install.azure_role import print_role
+
+    return print_role(options.config, only_role=options.json)
+
+
+def _slack_manifest(options: argparse.Namespace) -> int:
+    from bot.install.slack_app import print_slack_manifest
+
+    return print_slack_manifest(options.config, options.mode, options.url)
+
+
+def _redis_acl(options: argparse.Namespace) -> int:
+    from bot.install.redis_acl import acl
+
+    print(acl(replicas=options.replicas, cluster=options.cluster))
+    return 0
 
 
 def _render(options: argparse.Namespace) -> int:
@@ -117,7 +209,17 @@ def _demo(options: argparse.Namespace) -> int:
     )
 
 
-_COMMANDS = {"run": _run, "check": _check, "render": _render, "audit": _audit, "demo": _demo}
+_COMMANDS = {
+    "run": _run,
+    "check": _check,
+    "k8s-manifest": _k8s_manifest,
+    "azure-role": _azure_role,
+    "slack-manifest": _slack_manifest,
+    "redis-acl": _redis_acl,
+    "render": _render,
+    "audit": _audit,
+    "demo": _demo,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,6 +3,8 @@
 Every mistake is reported with the path of the field and what was expected there.
 """
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +26,7 @@ from bot.environment_settings import (
     Section,
     UserId,
 )
+from bot.secret_files import from_files
 from deploy.access import UNLISTED
 from deploy.clouds import CLOUDS, PUBLIC, Cloud, clouds_of
 from deploy.errors import InvalidInput
@@ -304,7 +307,7 @@ class Settings(Section):
 
 
 class Secrets(BaseSettings):
-    """Everything that is secret, from the environment."""
+    """Everything that is secret, from the environment and the files that it names."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -347,10 +350,19 @@ def load_settings(path: Path) -> Settings:
         raise InvalidInput(f"The settings file {path} is wrong:\n{_explain(error)}") from error
 
 
+def secret_variables() -> Iterator[str]:
+    """The name of every variable that holds a secret."""
+    for field in Secrets.model_fields.values():
+        alias = field.validation_alias
+        names = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        yield from (name for name in names if isinstance(name, str))
+
+
 def load_secrets(settings: Settings) -> Secrets:
     """Read the secrets. InvalidInput names each variable the settings make necessary."""
+    held: dict[str, Any] = dict(from_files(secret_variables(), os.environ))
     try:
-        secrets = Secrets()
+        secrets = Secrets(**held)
     except ValidationError as error:
         raise InvalidInput(
             f"A secret is missing from the environment:\n{_explain(error)}"

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 BOT = "gateway-bot"
-_ALL = ["get", "list", "watch", "create", "patch", "delete"]
 _READ = ["get", "list", "watch"]
+_WRITE = ["create", "patch", "delete"]
+_LISTED = ["get", "list", *_WRITE]
+_NAMED = ["get", *_WRITE]
 
 
 def rights(namespaces: Sequence[str]) -> list[dict[str, Any]]:
@@ -43,12 +45,13 @@ def rights(namespaces: Sequence[str]) -> list[dict[str, Any]]:
                 "kind": "Role",
                 "metadata": metadata,
                 "rules": [
-                    _rule("", ["configmaps", "secrets", "services"], _ALL),
-                    _rule("", ["persistentvolumeclaims", "serviceaccounts"], _ALL),
-                    _rule("apps", ["deployments"], _ALL),
-                    _rule("policy", ["poddisruptionbudgets"], _ALL),
-                    _rule("autoscaling", ["horizontalpodautoscalers"], _ALL),
-                    _rule("networking.k8s.io", ["networkpolicies"], _ALL),
+                    _rule("apps", ["deployments"], _WRITE),
+                    _rule("", ["configmaps", "services"], _WRITE),
+                    _rule("", ["secrets", "persistentvolumeclaims"], _LISTED),
+                    _rule("autoscaling", ["horizontalpodautoscalers"], _LISTED),
+                    _rule("policy", ["poddisruptionbudgets"], _LISTED),
+                    _rule("networking.k8s.io", ["networkpolicies"], _NAMED),
+                    _rule("", ["serviceaccounts"], _NAMED),
                     _rule("coordination.k8s.io", ["leases"], ["get", "create", "update", "delete"]),
                     _rule("", ["pods/log", "pods/proxy"], ["get"]),
                 ],

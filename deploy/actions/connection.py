@@ -119,6 +119,8 @@ def connect(
         "health_check_interval": _HEALTH_CHECK_SECONDS,
         "retry": _Retry(waits or Waits(), backoff, retries, supported_errors=repeated),
         "decode_responses": True,
+        # No CLIENT SETINFO: before Redis 7.2 no ACL can allow it, and since then one has to.
+        "driver_info": None,
     }
     if credentials is not None:
         options["credential_provider"] = credentials

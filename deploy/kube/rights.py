@@ -1,11 +1,12 @@
-"""The rights that the bot needs in a namespace where it has nothing but a Role.
+"""The rights that the bot needs on a cluster: in a namespace where it has nothing but a Role, and where
+a ClusterRole lets it read the outline of all namespaces.
 
-What is documented, checked and tested is this one table; a test compares it with what an API server's
-audit log says the bot asks for.
+What is documented, installed, checked and tested is this one table; a test compares it with what an API
+server's audit log says the bot asks for.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deploy.annotations import MANAGER
@@ -67,6 +68,61 @@ IN_NAMESPACE = (
     Rights("argoproj.io", ("rollouts",), _LOOK, "the same", False),
 )
 """Of every kind of request that the bot makes, those that a Role can allow."""
+
+IN_CLUSTER = (
+    Rights("", ("namespaces", "pods", "services", "configmaps", "events"), _LOOK, "what runs"),
+    Rights("apps", ("deployments", "replicasets"), _LOOK, "gateways, and versions to go back to"),
+    Rights("batch", ("cronjobs",), ("list",), "others that rotate tokens", False),
+    Rights(
+        "",
+        ("nodes", "resourcequotas", "limitranges"),
+        ("list",),
+        "what a plan would fail at",
+        False,
+    ),
+    Rights("storage.k8s.io", ("storageclasses",), ("list",), "the same", False),
+    Rights("node.k8s.io", ("runtimeclasses",), ("list",), "the same", False),
+    Rights("scheduling.k8s.io", ("priorityclasses",), ("list",), "the same", False),
+    Rights("apps", ("statefulsets", "daemonsets"), _LOOK, "gateways of others", False),
+    Rights("argoproj.io", ("rollouts",), _LOOK, "the same", False),
+)
+"""What it reads of a whole cluster whose settings list no namespaces."""
+
+
+def _beside(everywhere: Sequence[Rights]) -> tuple[Rights, ...]:
+    """Those in a namespace that `everywhere` does not give already."""
+    given = {
+        (rights.group, resource, verb)
+        for rights in everywhere
+        for resource in rights.resources
+        for verb in rights.verbs
+    }
+    left = []
+    for rights in IN_NAMESPACE:
+        by_verbs: dict[tuple[str, ...], list[str]] = {}
+        for resource in rights.resources:
+            verbs = tuple(v for v in rights.verbs if (rights.group, resource, v) not in given)
+            by_verbs.setdefault(verbs, []).append(resource)
+        left += [
+            replace(rights, resources=tuple(resources), verbs=verbs)
+            for verbs, resources in by_verbs.items()
+            if verbs
+        ]
+    return tuple(left)
+
+
+BESIDE_CLUSTER_ROLE = _beside(IN_CLUSTER)
+"""What it needs in a namespace with gateways when it has the ClusterRole."""
+
+
+def cluster_role() -> dict[str, Any]:
+    """The ClusterRole to read the outline of a whole cluster."""
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": MANAGER},
+        "rules": [each.rule for each in IN_CLUSTER],
+    }
 
 
 def role(namespace: str, rights: Sequence[Rights] = IN_NAMESPACE) -> dict[str, Any]:

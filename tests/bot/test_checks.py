@@ -1,11 +1,9 @@
 """`gateway-bot check` of a cluster on which the bot may do all, some or nothing."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from bot.checks import _http_mode, _not_shared, probes
 from bot.doubt import Doubtful
@@ -15,7 +13,6 @@ from deploy.errors import Unavailable
 from deploy.kube.rights import IN_NAMESPACE, role
 from tests.deploy.health.test_listed_namespaces import bind
 from tests.support.exec_plugins import Answer, Issuer
-from tests.support.processes import ROOT
 from tests.support.running_cluster import RunningCluster
 
 
@@ -131,24 +128,6 @@ def test_in_http_mode_all_four_urls_that_slack_needs_are_named() -> None:
     said = _http_mode(settings)
     assert "four URLs that end in /here" in said
     assert "commands, interactivity, options load and events" in said
-
-
-def test_the_manifest_has_no_url_for_socket_mode_and_four_for_http_mode() -> None:
-    text = (ROOT / "docs" / "slack-app-manifest.yaml").read_text()
-
-    def urls(manifest: str) -> list[str]:
-        app = yaml.safe_load(manifest)
-        settings = app["settings"]
-        found = [
-            app["features"]["slash_commands"][0].get("url"),
-            settings["interactivity"].get("request_url"),
-            settings["interactivity"].get("message_menu_options_url"),
-            settings["event_subscriptions"].get("request_url"),
-        ]
-        return [url for url in found if url]
-
-    assert urls(text) == []
-    assert urls(re.sub(r"# (\w*url:)", r"\1", text)) == ["https://YOUR-HOST/slack/events"] * 4
 
 
 @pytest.mark.parametrize(

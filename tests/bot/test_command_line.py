@@ -1,8 +1,11 @@
+import importlib.metadata
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.bot.install.settings_of import text_of
 
 SPEC = (
     "gateway: edge-1\n"
@@ -35,6 +38,39 @@ def test_help_loads_none_of_the_heavy_packages() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "demo" in done.stdout
+
+
+def test_without_a_command_the_help_is_printed() -> None:
+    alone, asked = gateway_bot(), gateway_bot("--help")
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert alone.stdout == asked.stdout
+    assert "k8s-manifest" in alone.stdout
+
+
+def test_the_version_is_the_one_that_is_installed() -> None:
+    done = gateway_bot("--version")
+    assert done.returncode == 0
+    assert done.stdout == f"gateway-bot {importlib.metadata.version('gateway-bot')}\n"
+
+
+def test_what_installs_the_bot_is_printed_without_a_secret_or_a_connection(tmp_path: Path) -> None:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(text_of())
+    for command, seen in (
+        (("k8s-manifest", "--config", str(path)), "kind: Deployment"),
+        (("k8s-manifest", "--config", str(path), "--cluster", "west"), "kind: RoleBinding"),
+        (("azure-role", "--config", str(path)), "az role definition create"),
+        (("azure-role", "--json", "--config", str(path)), '"AssignableScopes"'),
+        (("slack-manifest",), "socket_mode_enabled: true"),
+        (("redis-acl", "--replicas"), "+wait"),
+    ):
+        done = gateway_bot(*command)
+        assert (done.returncode, done.stderr) == (0, ""), command
+        assert seen in done.stdout
+    done = gateway_bot("k8s-manifest", "--config", str(path), "--cluster", "north")
+    assert done.stderr == (
+        "gateway-bot: There is no cluster “north” in the settings. There are west.\n"
+    )
 
 
 def test_a_mistake_in_the_settings_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:

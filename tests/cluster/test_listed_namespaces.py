@@ -1,5 +1,5 @@
-"""With a Role in each listed namespace and no other right, the whole journey passes on a real control
-plane; its audit log shows that nothing was refused, and that nothing of the Role is not needed."""
+"""With the Roles of `k8s-manifest` in each listed namespace and no other right, the whole journey passes on
+a real control plane; its audit log shows that nothing was refused, and that nothing of the Role is not needed."""
 
 import base64
 import json
@@ -87,7 +87,7 @@ def scene(whole_plane: object, tmp_path_factory: pytest.TempPathFactory) -> Iter
         api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", ROLLOUTS)
         rollouts = "/apis/argoproj.io/v1alpha1/namespaces/dev/rollouts"
         until(lambda: api.request("GET", rollouts).status == 200, "the kind of Argo Rollouts")
-        token = limited_bot.grant(api, [role(namespace) for namespace in LISTED])
+        token = limited_bot.grant(api, limited_bot.installed(LISTED))
         bots = limited_bot.kubeconfig(plane, token, directory / "bots")
         everybody = limited_bot.world(directory / "world.yaml", bots, LISTED, GATEWAYS)
         mine = limited_bot.kubeconfig(plane, token, directory / "mine")

@@ -1,4 +1,4 @@
-"""A bot that has a Role in some namespaces and nothing else, and what a cluster's audit log says of it."""
+"""A bot with the rights that it is installed with, and what a cluster's audit log says of it."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,12 +7,19 @@ from typing import Any
 
 import yaml
 
+from bot.install.installation import Installation
 from bot.sandbox.world import DEFAULT
+from tests.bot.install import settings_of
 from tests.support.control_plane import ControlPlane
 from tests.support.kube_api import KubeApi, Obj
 from tests.support.waiting import until
 
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+_PATHS = {
+    "ServiceAccount": "/api/v1/namespaces/{namespace}/serviceaccounts",
+    "Role": f"{_RBAC}/roles",
+    "RoleBinding": f"{_RBAC}/rolebindings",
+}
 ACCOUNT, HOME = "gateway-bot", "bot"
 USER = f"system:serviceaccount:{HOME}:{ACCOUNT}"
 
@@ -20,31 +27,35 @@ Granted = tuple[str, str, str]
 """API group, resource and verb."""
 
 
-def grant(api: KubeApi, roles: Sequence[Obj]) -> str:
-    """Make the namespaces, the bot's account, and bind these Roles to it; its token."""
-    for name in (HOME, *(role["metadata"]["namespace"] for role in roles)):
+def installed(namespaces: Sequence[str], home: str = HOME) -> list[Obj]:
+    """What `gateway-bot k8s-manifest` prints for a bot that lists these namespaces of its cluster."""
+    changes = {"clusters": [{"name": "west", "in_cluster": True, "namespaces": [*namespaces]}]}
+    return settings_of.installed(Installation(settings_of.IMAGE, namespace=home), **changes)
+
+
+def grant(api: KubeApi, objects: Sequence[Obj], home: str = HOME) -> str:
+    """Make the namespaces and the account and rights that are among these objects; the bot's token."""
+    mine = [each for each in objects if each["kind"] in _PATHS]
+    for name in dict.fromkeys((home, *(each["metadata"]["namespace"] for each in mine))):
         if api.gone(f"/api/v1/namespaces/{name}"):
             api.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    accounts = f"/api/v1/namespaces/{HOME}/serviceaccounts"
-    api.create(accounts, {"metadata": {"name": ACCOUNT}})
-    for role in roles:
-        bind(api, role)
+    for each in mine:
+        namespace = each["metadata"]["namespace"]
+        api.create(_PATHS[each["kind"]].format(namespace=namespace), each)
+    for each in mine:
+        if each["kind"] == "RoleBinding":
+            _await(api, each["metadata"]["namespace"], home)
     lasting = {"spec": {"expirationSeconds": 86_400}}
+    accounts = _PATHS["ServiceAccount"].format(namespace=home)
     made = api.create(f"{accounts}/{ACCOUNT}/token", lasting)
     return str(made["status"]["token"])
 
 
-def bind(api: KubeApi, role: Obj) -> None:
-    """Give the account a Role, and wait until it counts."""
-    name, namespace = role["metadata"]["name"], role["metadata"]["namespace"]
-    where = f"{RBAC}/namespaces/{namespace}"
-    api.create(f"{where}/roles", role)
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-    subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": HOME}
-    binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
-    api.create(f"{where}/rolebindings", binding)
+def _await(api: KubeApi, namespace: str, home: str) -> None:
+    """Wait until the Role there counts."""
+    user = f"system:serviceaccount:{home}:{ACCOUNT}"
     # Asked of somebody else's rights, so that nothing of it is in the log as the bot's.
-    review = {"spec": {"user": USER, "resourceAttributes": {
+    review = {"spec": {"user": user, "resourceAttributes": {
         "verb": "list", "group": "apps", "resource": "deployments", "namespace": namespace,
     }}}  # fmt: skip
     path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
