@@ -22,7 +22,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from deploy.errors import InvalidInput, Unavailable
-from deploy.waits import Waits
+from deploy.waits import Service, Waits
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +33,7 @@ _PATIENCE_SECONDS = 10.0
 _SENTINEL_PORT = 26379
 _WAIT_MS = 200
 _REPLICAS_KEPT = 10.0
+REDIS = Service("redis")
 
 
 class _Retry(Retry):
@@ -56,7 +57,7 @@ class _Retry(Retry):
         def again(error: Exception) -> bool:
             return time.monotonic() < end and (is_retryable is None or is_retryable(error))
 
-        with self._waits.on("Redis"):
+        with self._waits.on("Redis", service=REDIS):
             return super().call_with_retry(do, fail, again, with_failure_count)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Retry":
