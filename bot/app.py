@@ -11,6 +11,7 @@ from bot.wiring.changes import changes_of
 from bot.wiring.conversation import conversation_of, for_verbs_of, homes_of, live_views_of
 from bot.wiring.expiry import expiry_of, from_azure_of
 from bot.wiring.lost import lost_of
+from bot.wiring.measuring import counting_of, measuring_of
 from bot.wiring.messages import connections_of, engine_of
 from bot.wiring.outside import outside_of
 from bot.wiring.stores import stores_of
@@ -18,7 +19,6 @@ from bot.wiring.watching import watching_of
 from bot.wiring.work import work_of
 from deploy.changes.kinds import KINDS, Kind, codec_of
 from deploy.deadline import Deadline
-from deploy.waits import Waits
 from handlers.messages.home_tabs import HomeReaders
 from handlers.verbs.table import VERBS
 from handlers.verbs.verb import AnyVerb
@@ -38,9 +38,10 @@ class Bot:
         verbs: Sequence[AnyVerb] = VERBS,
     ) -> None:
         """`kinds` are the changes it knows, `verbs` what people can type."""
-        waits = Waits()
+        counting = counting_of(kind.name for kind in kinds)
+        waits = counting.waits
         outside = outside_of(settings, secrets, waits)
-        stores = stores_of(settings, secrets, codec_of(kinds), waits)
+        stores = stores_of(settings, secrets, codec_of(kinds), waits, counting.events.audited)
         changes = changes_of(settings, outside, stores, kinds)
         work = work_of(outside, stores, changes)
         from_azure = from_azure_of(settings, secrets, stores)
@@ -51,7 +52,9 @@ class Bot:
         binder = Binder(outside, changes, watching, expiry, live, for_verbs)
         readers = HomeReaders(stores.redis)
         homes = homes_of(outside, stores, readers, binder, settings.slack.command)
-        talk = conversation_of(settings, secrets, outside, stores, binder, live, verbs, homes)
+        talk = conversation_of(
+            settings, secrets, outside, stores, binder, live, verbs, homes, counting.hearing
+        )
         families = [
             *work.families,
             *watching.incident_messages,
@@ -62,7 +65,22 @@ class Bot:
         lost = lost_of(settings, outside, stores, families)
         engine = engine_of(outside, stores, [*families, *lost.messages], homes, readers)
         self._transport = talk.transport
+        self._started, self._stopping = threading.Event(), threading.Event()
+        measuring = measuring_of(
+            settings,
+            secrets,
+            counting,
+            outside,
+            stores,
+            talk,
+            work.runner,
+            watching.levels.last,
+            ready=lambda: self._started.is_set() and not self._stopping.is_set(),
+            live=self._alive,
+        )
+        self._detail = measuring.detail
         parts: dict[str, Part] = {
+            **measuring.parts,
             **{f"cache {name}": cache for name, cache in outside.caches.items()},
             "messages": engine,
             "levels": watching.levels,
@@ -84,9 +102,9 @@ class Bot:
         self.health = HealthServer(
             settings.health.host,
             settings.health.port,
-            {"/livez": self._alive, "/readyz": self._ready, "/healthz": self._ready},
+            {"/livez": self._alive, "/readyz": self._ready, "/healthz": self._alive},
+            metrics=measuring.scrape,
         )
-        self._stopping = threading.Event()
         # That health lives is said by its answering. A run that is let go of is another bot's at
         # once, so the runner's end waits for nothing.
         self._parts = Parts({"health": self.health, **parts}, at_once=[_RUNNER])
@@ -94,6 +112,7 @@ class Bot:
     def start(self) -> None:
         """Start every part; what an earlier bot left undone is taken up at once."""
         self._parts.start()
+        self._started.set()
 
     def stop(self, deadline: Deadline) -> None:
         """Stop every part, and return at `deadline` at the latest. It is not ready from now on."""
@@ -107,8 +126,11 @@ class Bot:
     def _ready(self) -> Mapping[str, bool | str]:
         transport = self._transport
         return {
-            **self._reported.live(),
-            "slack": transport.connected,
+            "started": self._started.is_set(),
+            "listening": transport.live,
             "serving": not self._stopping.is_set(),
+            # What follows is text and changes nothing: one outage must take no bot away.
+            "slack": "ok" if transport.connected else "not connected",
             **transport.detail,
+            **self._detail(),
         }

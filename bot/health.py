@@ -1,6 +1,7 @@
-"""The health port: `/livez`, `/readyz` and `/healthz`, for Kubernetes' probes."""
+"""The health port: `/livez`, `/readyz` and `/healthz` for Kubernetes' probes, `/metrics` for Prometheus."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
@@ -10,18 +11,32 @@ from deploy.deadline import Deadline
 States = Callable[[], Mapping[str, bool | str]]
 """By name, whether each of several things is as it should be. A text is shown, and changes nothing."""
 
+METRICS = "/metrics"
 _BOUNDS = Bounds(connections=64, body=0)
 _THREADS = 4
+_SCRAPES = 2
+"""At once: a scrape may wait a moment for Redis, and a probe never waits for that."""
 _ANSWER_SECONDS = 1.0
 _JSON = {"Content-Type": "application/json"}
+_METHODS = ("GET", "HEAD")
 
 
 class HealthServer:
     """Answers a path 200 while everything is as it should be, and otherwise 503; what is not is
     named in the answer."""
 
-    def __init__(self, host: str, port: int, paths: Mapping[str, States]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        paths: Mapping[str, States],
+        *,
+        metrics: Callable[[], tuple[str, bytes]] | None = None,
+    ) -> None:
+        """`metrics` gives what a scrape gets, and its media type."""
         self._paths = paths
+        self._metrics = metrics
+        self._scrapes = threading.BoundedSemaphore(_SCRAPES)
         self._server = HttpServer(
             "health", host, port, self._admit, self._answer, threads=_THREADS, bounds=_BOUNDS
         )
@@ -45,13 +60,26 @@ class HealthServer:
         return self._server.live
 
     def _admit(self, head: Head) -> Answer | None:
-        if head.path not in self._paths:
+        scraped = head.path == METRICS and self._metrics is not None
+        if head.path not in self._paths and not scraped:
             return refusal(HTTPStatus.NOT_FOUND, "another path")
-        if head.method != "GET":
-            return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "another method", {"Allow": "GET"})
+        if head.method not in _METHODS:
+            allowed = {"Allow": ", ".join(_METHODS)}
+            return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "another method", allowed)
         return None
 
     def _answer(self, head: Head, body: bytes) -> Answer:
+        if head.path not in self._paths:
+            return self._scraped()
         state = self._paths[head.path]()
         status = HTTPStatus.SERVICE_UNAVAILABLE if False in state.values() else HTTPStatus.OK
         return Answer(status, json.dumps(state).encode(), _JSON)
+
+    def _scraped(self) -> Answer:
+        if self._metrics is None or not self._scrapes.acquire(blocking=False):
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "1"})
+        try:
+            media, text = self._metrics()
+        finally:
+            self._scrapes.release()
+        return Answer(HTTPStatus.OK, text, {"Content-Type": media})

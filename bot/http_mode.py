@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from slack_bolt import BoltRequest
 
-from bot.dispatch import Dispatch
+from bot.dispatch import Connections, Dispatch
 from bot.http_server import Answer, Head, HttpServer, refusal
 from bot.slack_signatures import SIGNATURE, plausible, signed
 from deploy.deadline import Deadline
@@ -92,6 +92,11 @@ class HttpMode:
     def connected(self) -> bool:
         """Whether Slack can reach it, as far as the bot can know."""
         return self.live
+
+    @property
+    def connections(self) -> Connections | None:
+        """None: it has none."""
+        return None
 
     @property
     def detail(self) -> Mapping[str, str]:

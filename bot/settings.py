@@ -238,9 +238,10 @@ class EventGridSettings(Section):
 
 
 class HealthSettings(Section):
-    """Where /healthz is served; port 0 takes any free one."""
+    """Where probes and /metrics are answered: at the pod's address, since a kubelet asks from outside.
+    Port 0 takes any free one."""
 
-    host: str = "127.0.0.1"
+    host: str = "0.0.0.0"
     port: int = Field(default=8086, ge=0, le=65535)
 
 

@@ -26,7 +26,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.dispatch import Dispatch
+from bot.dispatch import Connections, Dispatch
 from bot.socket_connection import (
     DEAF,
     LINK_DISABLED,
@@ -145,6 +145,17 @@ class SocketMode:
     def connected(self) -> bool:
         """Whether a connection stands and answered a ping lately."""
         return any(not connection.over.is_set() for connection in self._open)
+
+    @property
+    def connections(self) -> Connections:
+        """How many there are."""
+        standing = sum(not connection.over.is_set() for connection in self._open)
+        counted = self._counted
+        if counted is None:
+            return Connections(standing, len(self._slots))
+        return Connections(
+            standing, len(self._slots), counted.of_bots, counted.at_slack, counted.lost
+        )
 
     @property
     def detail(self) -> Mapping[str, str]:

@@ -26,9 +26,11 @@ from deploy.flight import Flight
 from deploy.gateway import GatewayResource
 from deploy.masking import masked
 from deploy.tokens.token import KeyType, Token, iso
-from deploy.waits import Waits
+from deploy.waits import Service, Waits
 
 log = logging.getLogger(__name__)
+
+AZURE = Service("azure")
 
 API_VERSION = "2024-05-01"
 _TIMEOUT = (5, 20)
@@ -250,8 +252,9 @@ class ArmClient:
         untouched = True
         while True:
             try:
-                with self._waits.on("Azure"):
+                with self._waits.on("Azure", service=AZURE) as call:
                     answer, trouble, asked = self._try(method, url, body)
+                    call.error = _fault(answer)
                 if answer is not None and answer.status_code not in _RETRIED:
                     if not answer.ok:
                         raise _refusal(answer, what, right)
@@ -314,6 +317,14 @@ class ArmClient:
             ) from error
         except AzureError as error:
             raise _no_sign_in() from error
+
+
+def _fault(answer: requests.Response | None) -> str:
+    """What is wrong with the service by its answer; that it has no such gateway is not."""
+    if answer is None:
+        return "no answer"
+    status = answer.status_code
+    return str(status) if status in _RETRIED or status in (401, 403) or status >= 500 else ""
 
 
 def _unsent(error: requests.RequestException) -> bool:

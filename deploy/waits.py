@@ -4,12 +4,36 @@ Clients note it where they wait. Work that is nobody's, such as a watch, is not 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is asked outside of the bot: its kind, such as `cluster`, and which of several."""
+
+    kind: str
+    name: str = ""
+
+
+@dataclass
+class Call:
+    """One call of a service. `error` is why it was in vain, in a word; empty where it was not."""
+
+    error: str = ""
+
+
+Observe = Callable[[Service, float, str], object]
+"""Called after each call with the seconds that it took, and its error. It must be quick."""
+
+
+def unobserved(service: Service, seconds: float, error: str) -> None:
+    """For a bot of which nobody wants to know."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +60,10 @@ class Work:
 class Waits:
     """Which thread does which piece of work. Safe to use from many threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, observe: Observe = unobserved) -> None:
         self._work: dict[int, Work] = {}
+        self._observe = observe
+        self._calling: set[tuple[int, str]] = set()
 
     @contextmanager
     def of(self, work: Work) -> Iterator[None]:
@@ -54,18 +80,31 @@ class Waits:
                 self._work[here] = before
 
     @contextmanager
-    def on(self, whom: str, why: str = "") -> Iterator[None]:
-        """Within the block this thread waits for `whom`."""
-        work = self._work.get(threading.get_ident())
-        if work is None:
-            yield
-            return
-        wait = Wait(whom, why)
-        work._waits.append(wait)
+    def on(self, whom: str, why: str = "", *, service: Service | None = None) -> Iterator[Call]:
+        """Within the block this thread waits for `whom`. With a `service` the block is one call of
+        it, in which further ones, as redis-py nests them, do not count."""
+        here, call, began = threading.get_ident(), Call(), time.monotonic()
+        work, wait = self._work.get(here), Wait(whom, why)
+        counted = service is not None and (here, service.kind) not in self._calling
+        if work is not None:
+            work._waits.append(wait)
+        if service is not None and counted:
+            self._calling.add((here, service.kind))
         try:
-            yield
+            yield call
+        except BaseException as error:
+            call.error = call.error or type(error).__name__
+            raise
         finally:
-            work._waits.remove(wait)
+            if work is not None:
+                work._waits.remove(wait)
+            if service is not None and counted:
+                self._calling.discard((here, service.kind))
+                self._observe(service, time.monotonic() - began, call.error)
+
+    def ended(self, service: Service, seconds: float, error: str) -> None:
+        """A call has ended of which no block knows, such as an attempt that is repeated."""
+        self._observe(service, seconds, error)
 
     def carried(self, call: Callable[[], T]) -> Callable[[], T]:
         """The call, for another thread, as a part of what this thread works on."""

@@ -150,6 +150,10 @@ class Intake:
         alive = self._keeper.is_alive() and self._beginner.is_alive()
         return alive and not self._closed.is_set()
 
+    def depth(self) -> Mapping[Lane, tuple[int, int]]:
+        """How many requests wait for this bot, and how many it works on, by lane."""
+        return {lane: (pool.waiting, pool.working) for lane, pool in self._lanes.items()}
+
     def busy(self, request: Request) -> Unavailable | None:
         """Why a request cannot be accepted now; None where there is room for it."""
         busy = self._pool_of(request.verb).busy(request.user)

@@ -142,6 +142,12 @@ class LanePool:
         with self._lock:
             return len(self._queued)
 
+    @property
+    def working(self) -> int:
+        """How many requests are being worked on."""
+        with self._lock:
+            return len(self._begun)
+
     def close(self) -> list[str]:
         """Begin nothing more; what has not started is given back."""
         with self._lock:

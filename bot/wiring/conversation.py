@@ -7,8 +7,9 @@ from functools import partial
 from typing import Protocol
 
 from bot.clients import image_repository
-from bot.dispatch import Dispatch
+from bot.dispatch import Connections, Dispatch
 from bot.http_mode import HttpMode
+from bot.metrics.heard import Heard
 from bot.parts import Part
 from bot.pool import Pool
 from bot.settings import Secrets, Settings
@@ -66,8 +67,21 @@ class Transport(Part, Protocol):
         """Whether they can arrive now."""
 
     @property
+    def connections(self) -> Connections | None:
+        """Those of Socket Mode; None where Slack makes them."""
+
+    @property
     def detail(self) -> Mapping[str, str]:
         """What operators should know beside that, by its name."""
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What notes that payloads arrive: `took` is called with the kind of one, the verb that was typed
+    and the seconds until there was an ack for it."""
+
+    acks: Acks
+    took: Callable[[str, str, float], object]
 
 
 @dataclass(frozen=True)
@@ -203,6 +217,7 @@ def conversation_of(
     live: LiveViews,
     verbs: Sequence[AnyVerb],
     homes: HomeTabs,
+    hearing: Hearing,
 ) -> Conversation:
     """The listeners over the table of verbs, and what works on the requests they accept. TypeError
     where a verb needs what the bot does not have."""
@@ -261,7 +276,6 @@ def conversation_of(
     plans = {again.VERB, *(v.name for v in planning), *(verb_of_form(v.modal) for v in planning)}
     acking = binder.build(listeners.Needs)
     progress = Progress(outside.slack, outside.waits, acking.aside)
-    acks = Acks()
     intake = Intake(
         outside.slack,
         stores.inbox,
@@ -270,7 +284,7 @@ def conversation_of(
             for name, work in lanes.items()
         },
         stores.owner,
-        before=acks.give_way,
+        before=hearing.acks.give_way,
         in_conversation=partial(_in_conversation, live.answers),
         command=settings.slack.command,
     )
@@ -297,7 +311,13 @@ def conversation_of(
         },
         progress=progress,
         intake=intake,
-        transport=_transport(app, settings, secrets, stores, acks),
+        transport=_transport(
+            Heard(app, verbs, settings.slack.command, hearing.took),
+            settings,
+            secrets,
+            stores,
+            hearing.acks,
+        ),
     )
 
 

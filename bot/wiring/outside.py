@@ -4,10 +4,12 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from slack_sdk import WebClient
-from slack_sdk.http_retry import RateLimitErrorRetryHandler
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry import HttpRequest, RateLimitErrorRetryHandler
 from slack_sdk.http_retry.builtin_handlers import ServerErrorRetryHandler
 from slack_sdk.web import SlackResponse
 
@@ -19,7 +21,8 @@ from deploy.health.cache import ClusterCache
 from deploy.images.catalogue import Catalogue
 from deploy.images.registry import Registry
 from deploy.kube.cluster import Cluster
-from deploy.waits import Waits
+from deploy.waits import Service, Waits
+from handlers.slack.api_errors import name as error_name
 from handlers.slack.own_command import OwnCommandClient
 from handlers.slack.people import Team
 
@@ -55,8 +58,26 @@ class _NotedClient(OwnCommandClient):
         self._waits = waits
 
     def api_call(self, *arguments: Any, **named: Any) -> SlackResponse:
-        with self._waits.on("Slack"):
-            return super().api_call(*arguments, **named)
+        method = str(arguments[0] if arguments else named.get("api_method", ""))
+        with self._waits.on("Slack", service=Service("slack", method)) as call:
+            try:
+                return super().api_call(*arguments, **named)
+            except SlackApiError as error:
+                call.error = error_name(error)
+                raise
+
+
+class _NotedRateLimits(RateLimitErrorRetryHandler):
+    """Notes each 429 also where the same call is made again after it."""
+
+    def __init__(self, waits: Waits) -> None:
+        super().__init__(2)
+        self._waits = waits
+
+    def prepare_for_next_attempt(self, *, request: HttpRequest, **named: Any) -> None:
+        method = urlsplit(request.url).path.rpartition("/")[2]
+        self._waits.ended(Service("slack", method), 0.0, "ratelimited")
+        super().prepare_for_next_attempt(request=request, **named)
 
 
 def outside_of(settings: Settings, secrets: Secrets, waits: Waits) -> Outside:
@@ -67,7 +88,7 @@ def outside_of(settings: Settings, secrets: Secrets, waits: Waits) -> Outside:
     # Without one, each call of Slack reads the machine's certificate authorities anew.
     trust = ssl.create_default_context()
     slack = _web_client(settings, secrets, waits, trust)
-    slack.retry_handlers += [ServerErrorRetryHandler(), RateLimitErrorRetryHandler(2)]
+    slack.retry_handlers += [ServerErrorRetryHandler(), _NotedRateLimits(waits)]
     posting = _web_client(settings, secrets, waits, trust)
     posting.retry_handlers = []
     return Outside(

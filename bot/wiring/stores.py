@@ -3,6 +3,7 @@
 import os
 import secrets as entropy
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -65,13 +66,19 @@ class Stores:
     marked: Bell[str]
 
 
-def stores_of(settings: Settings, secrets: Secrets, codec: Codec, waits: Waits) -> Stores:
-    """The stores; Redis is not asked anything yet."""
+def stores_of(
+    settings: Settings,
+    secrets: Secrets,
+    codec: Codec,
+    waits: Waits,
+    audited: Callable[[str, str], object] = lambda kind, event: None,
+) -> Stores:
+    """The stores; Redis is not asked anything yet. `audited` is called with each new entry of the trail."""
     connect = redis_of(settings, secrets)
     redis = connect(waits=waits)
     prompt = connect(timeout=_PROMPT_SECONDS, retries=1, retry_timeouts=False, waits=waits)
     owner = f"{socket.gethostname()}-{os.getpid()}-{entropy.token_hex(3)}"
-    audit = AuditLog(redis, key=audit_key(secrets), emit=_to_standard_output)
+    audit = AuditLog(redis, key=audit_key(secrets), emit=_to_standard_output, noted=audited)
     inbox = Inbox(prompt)
     placements, admitted = PlacementRecord(redis), AdmittedTokens(redis)
     arrived = Bell[Request]()

@@ -127,7 +127,8 @@ def faults(
 
 
 class AuditLog:
-    """The chain in one Redis. `emit` is given each new entry once, as one line of JSON.
+    """The chain in one Redis. `emit` is given each new entry once, as one line of JSON, and
+    `noted` its kind and event.
 
     An entry that cannot be read, as a newer bot's, is left alone and reported once.
     """
@@ -139,11 +140,13 @@ class AuditLog:
         prefix: str = "gateway-bot",
         key: bytes = b"",
         emit: Callable[[str], None] = lambda line: None,
+        noted: Callable[[str, str], object] = lambda kind, event: None,
         keep_days: int = 400,
     ) -> None:
         self._client = client
         self._key = key
         self._emit = emit
+        self._noted = noted
         self._keep_ms = keep_days * _DAY_MS
         self._base = f"{prefix}:{{audit}}"
         self._log, self._head = f"{self._base}:log", f"{self._base}:head"
@@ -180,6 +183,7 @@ class AuditLog:
             )
             if answer == "done":
                 self._emit(f'{{"audit":{sealed.text},"hash":"{sealed.hash}"}}')
+                self._noted(kind, event)
             if answer != "moved":
                 return
 

@@ -23,7 +23,7 @@ from deploy.actions.redis_address import address_of, without_login
 from deploy.actions.redis_faults import cause_of
 from deploy.actions.redis_topologies import Renewed, by_sentinel, cluster, pools_of
 from deploy.errors import Unavailable
-from deploy.waits import Waits
+from deploy.waits import Service, Waits
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +33,7 @@ _PATIENCE_SECONDS = 10.0
 """For how long a command is repeated. What follows the last try, a connection included, comes on top."""
 _WAIT_MS = 200
 _REPLICAS_KEPT = 10.0
+REDIS = Service("redis")
 
 
 class _Retry(Retry):
@@ -56,7 +57,7 @@ class _Retry(Retry):
         def again(error: Exception) -> bool:
             return time.monotonic() < end and (is_retryable is None or is_retryable(error))
 
-        with self._waits.on("Redis"):
+        with self._waits.on("Redis", service=REDIS):
             return super().call_with_retry(do, fail, again, with_failure_count)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Retry":

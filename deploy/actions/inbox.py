@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from deploy.actions.connection import Call, Script, in_one_trip, redis_errors
 
-_DAY_MS = 24 * 3600 * 1000
+KEPT_MS = 24 * 3600 * 1000
+"""For so long a request is kept from when it was accepted."""
 _FIRST_SWEEP_MS = 10_000
 
 _INDEX = """
@@ -114,7 +115,7 @@ class Inbox:
         """
         calls = []
         for key, payload in requests:
-            stored = [json.dumps(dict(payload)), _DAY_MS, secrets.token_hex(8)]
+            stored = [json.dumps(dict(payload)), KEPT_MS, secrets.token_hex(8)]
             calls += [
                 Call(self._index, [self._open], [key, _FIRST_SWEEP_MS]),
                 Call(self._accept, [self._key(key)], stored),

@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from deploy.actions.action import Action, State
@@ -25,7 +25,8 @@ from deploy.errors import GatewayBotError
 
 log = logging.getLogger(__name__)
 
-_STALL_SECONDS = 30.0
+_STALL_SECONDS = 120.0
+"""Several times as long as a Redis that hangs holds up one look."""
 _AGAIN_SECONDS = 10.0
 """After it could not be read whether an action may begin."""
 _LOOKERS = 4
@@ -79,6 +80,11 @@ class Runner:
         stalled = time.monotonic() - self._looked_at > _STALL_SECONDS
         return self._thread.is_alive() and not stalled
 
+    @property
+    def running(self) -> Mapping[str, int]:
+        """How many actions this bot carries out now, by cluster."""
+        return self._slots.running
+
     def stop(self, deadline: Deadline) -> None:
         """Let go of every run, so that another bot continues at once."""
         self._stopping.set()
@@ -108,6 +114,8 @@ class Runner:
         seen: set[str] = set()
         while True:
             found = self._store.due()
+            # A slow Redis makes many pages take long, and a restart would not mend that.
+            self._looked_at = time.monotonic()
             new = [due for due in found if due.id not in seen]
             for due in new:
                 self._begin(due)

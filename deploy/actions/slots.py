@@ -5,7 +5,8 @@ Clusters share no slots, so one that is slow holds up nobody but itself.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 _FORGOTTEN_SECONDS = 3.0
@@ -58,6 +59,12 @@ class Slots:
             self._waiting.pop(turn.id, None)
             self._running[turn.id] = turn
             return True
+
+    @property
+    def running(self) -> Mapping[str, int]:
+        """How many run, by cluster."""
+        with self._lock:
+            return Counter(turn.cluster for turn in self._running.values())
 
     def leave(self, action_id: str) -> None:
         """It runs no longer, or no longer wants to."""

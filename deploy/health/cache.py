@@ -114,6 +114,15 @@ class Snapshot:
         return next((gateway for gateway in self.gateways if gateway.ref == ref), None)
 
 
+@dataclass(frozen=True)
+class Standing:
+    """When the watch that has been silent for longest last received anything (epoch seconds, 0
+    for never), and why nothing newer is known; empty while its watches are open."""
+
+    heard_at: float
+    lost: str
+
+
 class ClusterCache:
     """Starts with the first read, or with `start`. Safe to use from many threads."""
 
@@ -172,6 +181,17 @@ class ClusterCache:
     def live(self) -> bool:
         """Whether it watches, and all that it watches with runs."""
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+
+    @property
+    def standing(self) -> Standing:
+        """How true what is known is, without waiting for anything."""
+        kinds = [self._kinds[name, place] for name in _ALWAYS for place in self.cluster.places]
+        told = all(kind.told for kind in kinds)
+        lost = next((kind.lost for kind in kinds if kind.lost), "")
+        return Standing(
+            min(kind.watch.heard_at for kind in kinds),
+            lost if told else lost or "it has not answered yet",
+        )
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change, from the watching thread: it must be quick."""

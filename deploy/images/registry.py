@@ -19,7 +19,7 @@ from deploy.images.logins import Keyring, Login
 from deploy.images.names import is_this_machine
 from deploy.images.sign_in import Entry, in_the_open, no_login, sign_in, wrong_login
 from deploy.images.wire import Answer, TooMuch, ask
-from deploy.waits import Waits
+from deploy.waits import Service, Waits
 
 _KEEP_SECONDS = 60
 _PAGES = 50
@@ -39,6 +39,8 @@ _MANIFESTS = ", ".join(
 )
 
 T = TypeVar("T")
+
+REGISTRY = Service("registry")
 
 
 class Registry:
@@ -208,7 +210,7 @@ class Registry:
         deadline: Deadline,
     ) -> Answer:
         try:
-            with self._waits.on("the image registry"):
+            with self._waits.on("the image registry", service=REGISTRY):
                 return ask(self._session, deadline, method, url, headers, form)
         except requests.exceptions.SSLError as error:
             raise Unavailable(

@@ -31,7 +31,7 @@ from deploy.kube.http_pools import Pools, settings_for
 from deploy.kube.http_stream import HttpStream
 from deploy.kube.server_clock import Clock
 from deploy.kube.sources import files_of, source_of
-from deploy.waits import Waits
+from deploy.waits import Call, Service, Waits
 
 # The package has type hints, its loaders of credentials have none.
 _incluster: Any = incluster_config
@@ -39,7 +39,7 @@ _incluster: Any = incluster_config
 T = TypeVar("T")
 
 _REPEATED_STATUS = frozenset({429, 503, 504})
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 _SERVERS_FAULT = 500
 _RENEWALS = 2
 """How often one request is tried anew because its credentials were refused."""
@@ -84,6 +84,7 @@ class HttpConnection:
         waits: Waits,
     ) -> None:
         self._cluster = cluster
+        self._service = Service("cluster", cluster)
         self._pools = pools
         self._credentials = credentials
         self._impersonation = impersonation
@@ -243,7 +244,7 @@ class HttpConnection:
         *,
         take: Callable[[Iterator[bytes]], T],
     ) -> _Taken[T] | _Failed:
-        with self._waits.on(f"cluster “{self._cluster}”"):
+        with self._waits.on(f"cluster “{self._cluster}”", service=self._service) as call:
             response = self._open(
                 credential,
                 method,
@@ -255,6 +256,7 @@ class HttpConnection:
                 whole=True,
             )
             self._clock.told(response.headers.get("Date", ""))
+            _note(call, response.status)
             if 200 <= response.status < 300:
                 return _Taken(response.status, response.headers, self._read(response, take))
             return _Failed(response.status, response.headers, self._read(response, b"".join))
@@ -342,6 +344,12 @@ class HttpConnection:
             f"Cluster “{self._cluster}” does not answer: {in_words(error)}.",
             untouched=isinstance(cause, urllib3.exceptions.ConnectTimeoutError),
         )
+
+
+def _note(call: Call, status: int) -> None:
+    """Keep what is wrong with the cluster by its answer; that an object is not there is not."""
+    if status in (_UNAUTHORIZED, _FORBIDDEN, 429) or status >= _SERVERS_FAULT:
+        call.error = str(status)
 
 
 def connect_with_kubeconfig(

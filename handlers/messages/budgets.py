@@ -25,6 +25,7 @@ _PER_MINUTE = {
     "users.conversations": _T3,
     "views.publish": _T4,
 }
+METHODS = tuple(_PER_MINUTE)
 _BURST = 20.0
 
 

@@ -20,8 +20,15 @@ class Acks:
     Work takes the interpreter from the acks that wait beside it, and more of it than they need.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        given: Callable[[float], object] = lambda seconds: None,
+    ) -> None:
+        """`given` is called after each ack with the seconds since its payload arrived."""
         self._clock = clock
+        self._on_given = given
         self._waiting = 0
         self._given = 0
         self._newest: deque[float] = deque(maxlen=_MANY)
@@ -30,17 +37,24 @@ class Acks:
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """One that arrived, until its ack is on its way."""
+        began = self._clock()
         with self._changed:
             self._waiting += 1
         try:
             yield
         finally:
+            self._on_given(self._clock() - began)
             with self._changed:
                 self._waiting -= 1
                 self._given += 1
                 self._newest.append(self._clock())
                 if not self._waiting:
                     self._changed.notify_all()
+
+    @property
+    def unacked(self) -> int:
+        """How many have no ack yet."""
+        return self._waiting
 
     def give_way(self) -> None:
         """Wait until nothing waits for its ack, while acks follow one another; two seconds at most."""

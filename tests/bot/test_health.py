@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -51,6 +52,35 @@ def test_a_bot_that_slack_cannot_reach_is_alive_and_not_ready(url: str) -> None:
 
 def test_the_health_port_answers_nothing_else(url: str) -> None:
     assert requests.get(f"{url}/secrets", timeout=30).status_code == 404
+
+
+def test_head_is_answered_as_get_without_a_body_and_a_query_changes_nothing(url: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = requests.request(method, f"{url}/livez?verbose=1", timeout=30)
+        assert answer.status_code == 200
+    assert answer.content == b""
+
+
+def test_scrapes_that_hang_keep_no_probe_from_its_answer(parts: dict[str, Fake]) -> None:
+    held, begun = threading.Event(), threading.Semaphore(0)
+
+    def scraped() -> tuple[str, bytes]:
+        begun.release()
+        held.wait(60)
+        return "text/plain", b"metric 1"
+
+    server = HealthServer("127.0.0.1", 0, {"/livez": lambda: {"runner": True}}, metrics=scraped)
+    server.start()
+    url = f"http://127.0.0.1:{server.port}"
+    with ThreadPoolExecutor(2) as scrapers:
+        asked = [scrapers.submit(requests.get, f"{url}/metrics", timeout=60) for _ in range(2)]
+        for _ in asked:
+            assert begun.acquire(timeout=60)
+        assert requests.get(f"{url}/livez", timeout=30).status_code == 200
+        assert requests.get(f"{url}/metrics", timeout=30).status_code == 503
+        held.set()
+        assert [each.result().content for each in asked] == [b"metric 1"] * 2
+    server.stop(Deadline.after(30))
 
 
 def test_only_get_is_answered(url: str) -> None:

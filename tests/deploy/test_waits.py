@@ -9,7 +9,7 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
-from deploy.waits import Waits, Work
+from deploy.waits import Service, Waits, Work
 from tests.support.redis_servers import started
 from tests.support.waiting import until
 
@@ -66,3 +66,16 @@ def test_a_command_that_redis_is_slow_with_is_waited_for(server: Valkey) -> None
     other.execute_command("CLIENT UNPAUSE")
     writing.join(30)
     assert work.waits == ()
+
+
+def test_a_call_is_observed_once_with_its_error_and_what_it_nests_is_not() -> None:
+    seen: list[tuple[str, str]] = []
+    waits = Waits(lambda service, seconds, error: seen.append((service.kind, error)))
+    redis = Service("redis")
+    with waits.on("Redis", service=redis), waits.on("Redis", service=redis):
+        pass
+    with pytest.raises(OSError, match="gone"), waits.on("Azure", service=Service("azure")):
+        raise OSError("gone")
+    with waits.on("Slack"):
+        pass
+    assert seen == [("redis", ""), ("azure", "OSError")]

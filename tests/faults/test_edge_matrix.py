@@ -224,7 +224,7 @@ def test_what_does_not_need_the_faulty_part_goes_on_and_all_ends_right(
         speeds.hold()
 
     def is_ready_again() -> None:
-        until(lambda: stage.answers("readyz"), "the bot to be ready again", 180)
+        until(lambda: stage.is_well, "the bot to be ready again", 180)
 
     # Idle.
     with proxy.having(trouble):

@@ -96,7 +96,7 @@ class Edge(Demo):
 
         self._health = until(lambda: said(r"^ready, health at port (\d+)"), "the bot", 120)
         self._events = until(lambda: said(r"Event Grid is listened to at port (\d+)"), "its port")
-        until(lambda: self.answers("readyz"), "the bot to be ready", 120)
+        until(lambda: self.is_well, "the bot to be ready", 120)
 
     def stop_bot(self) -> float:
         """SIGTERM; after how many seconds it had ended."""
@@ -104,6 +104,19 @@ class Edge(Demo):
         self.bot.send_signal(signal.SIGTERM)
         self.bot.wait(60)
         return time.monotonic() - began
+
+    @property
+    def health(self) -> str:
+        """Where the bot says how it is."""
+        return f"http://127.0.0.1:{self._health}"
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it is ready, and connected to Slack."""
+        with contextlib.suppress(requests.RequestException):
+            answer = requests.get(f"{self.health}/readyz", timeout=20)
+            return answer.ok and answer.json()["slack"] == "ok"
+        return False
 
     def answers(self, path: str) -> bool:
         """Whether the health port says that all is well."""

@@ -1,0 +1,1 @@
+"""What Prometheus reads at /metrics: counted as it happens, or read when it is asked for."""

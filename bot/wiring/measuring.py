@@ -1,0 +1,202 @@
+"""What says how the bot is: what is counted as it happens, and what is read when somebody asks."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from bot.chores import Chore
+from bot.clients import redis_url
+from bot.dependencies import Answers, Dependencies, Shared
+from bot.dispatch import Connections
+from bot.metrics.events import Events
+from bot.metrics.gateways import Counted, GatewayCount
+from bot.metrics.gauges import Gauges
+from bot.parts import Part
+from bot.settings import Secrets, Settings
+from bot.settings_digest import settings_digest
+from bot.wiring.conversation import Conversation, Hearing, Transport
+from bot.wiring.outside import Outside
+from bot.wiring.stores import Stores
+from deploy.actions import connection
+from deploy.actions.backlog import Backlog, BacklogReader
+from deploy.actions.replicas import Agreement, Replicas
+from deploy.actions.runner import Runner
+from deploy.errors import GatewayBotError
+from deploy.flight import Flight
+from deploy.health.cache import CachedGateway, Standing
+from deploy.health.levels import Seen
+from deploy.waits import Service, Waits
+from handlers.intake import Intake
+from handlers.lanes import Lane
+from handlers.messages.budgets import METHODS
+from handlers.slack.acks import Acks
+
+log = logging.getLogger(__name__)
+
+_COUNT_SECONDS = 30.0
+_REDIS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Notes everything as it happens. `waits` is what all clients note their calls in."""
+
+    registry: CollectorRegistry
+    events: Events
+    answers: Answers
+    waits: Waits
+    hearing: Hearing
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """`detail` is what readiness says of what the bot depends on, `scrape` what /metrics answers:
+    the media type, and the text."""
+
+    parts: Mapping[str, Part]
+    detail: Callable[[], Mapping[str, str]]
+    scrape: Callable[[], tuple[str, bytes]]
+
+
+def counting_of(kinds: Iterable[str]) -> Counting:
+    """`kinds` are those of actions."""
+    registry = CollectorRegistry()
+    events, answers = Events(registry, kinds), Answers()
+
+    def called(service: Service, seconds: float, error: str) -> None:
+        answers.called(service, seconds, error)
+        events.called(service, seconds, error)
+
+    hearing = Hearing(Acks(given=events.acked), events.took)
+    return Counting(registry, events, answers, Waits(called), hearing)
+
+
+def measuring_of(
+    settings: Settings,
+    secrets: Secrets,
+    counting: Counting,
+    outside: Outside,
+    stores: Stores,
+    talk: Conversation,
+    runner: Runner,
+    last: Callable[[CachedGateway], Seen],
+    ready: Callable[[], bool],
+    live: Callable[[], Mapping[str, bool]],
+) -> Measuring:
+    """`last` is what was last seen of a gateway's link to Azure; `ready` and `live` are what the
+    probes answer."""
+    digest = settings_digest(settings)
+    shared = Shared(Replicas(stores.prompt, stores.owner, digest))
+    count = GatewayCount(outside.caches, last)
+    client = connection.connect(
+        redis_url(settings, secrets), timeout=_REDIS_SECONDS, retries=0, retry_timeouts=False
+    )
+    sources = _Sources(
+        about=(_version(), digest),
+        shared=shared,
+        count=count,
+        outside=outside,
+        transport=talk.transport,
+        intake=talk.intake,
+        acks=counting.hearing.acks,
+        runner=runner,
+        is_ready=ready,
+        live=live,
+        reading=Flight(partial(_backlog, BacklogReader(client, METHODS)), "backlog"),
+    )
+    counting.registry.register(Gauges(sources))
+    counts = Chore("gateway counts", _COUNT_SECONDS, count.turn)
+    return Measuring(
+        {"replicas": shared, counts.name: counts},
+        Dependencies(shared, counting.answers, outside.caches).detail,
+        lambda: (CONTENT_TYPE_LATEST, generate_latest(counting.registry)),
+    )
+
+
+def _backlog(reader: BacklogReader) -> Backlog | None:
+    try:
+        return reader.read()
+    except GatewayBotError:
+        return None
+    except Exception:  # the rest of a scrape must not depend on what one entry in Redis looks like
+        log.exception("the backlog in Redis cannot be read")
+        return None
+
+
+def _version() -> str:
+    try:
+        return version("gateway-bot")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """The parts of the bot, as the gauges read them."""
+
+    about: tuple[str, str]
+    shared: Shared
+    count: GatewayCount
+    outside: Outside
+    transport: Transport
+    intake: Intake
+    acks: Acks
+    runner: Runner
+    is_ready: Callable[[], bool]
+    live: Callable[[], Mapping[str, bool]]
+    reading: Flight[Backlog | None]
+
+    @property
+    def ready(self) -> bool:
+        return self.is_ready()
+
+    @property
+    def parts(self) -> Mapping[str, bool]:
+        return self.live()
+
+    @property
+    def redis_writable(self) -> bool:
+        return self.shared.writable
+
+    @property
+    def agreement(self) -> Agreement | None:
+        return self.shared.agreement
+
+    @property
+    def slack_connected(self) -> bool:
+        return self.transport.connected
+
+    @property
+    def connections(self) -> Connections | None:
+        return self.transport.connections
+
+    @property
+    def clusters(self) -> Mapping[str, Standing]:
+        return {name: cache.standing for name, cache in self.outside.caches.items()}
+
+    @property
+    def unacked(self) -> int:
+        return self.acks.unacked
+
+    @property
+    def lanes(self) -> Mapping[Lane, tuple[int, int]]:
+        return self.intake.depth()
+
+    @property
+    def running(self) -> Mapping[str, int]:
+        return {**dict.fromkeys(self.outside.caches, 0), **self.runner.running}
+
+    @property
+    def gateways(self) -> Counted:
+        return self.count.counted
+
+    def backlog(self, seconds: float) -> Backlog | None:
+        try:
+            return self.reading.wait(seconds)
+        except TimeoutError:
+            return None
