@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
+    run.add_argument(
+        "--log-format",
+        default="text",
+        choices=("text", "json"),
+        help="one event a line, or for people",
+    )
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     render = commands.add_parser("render", help="print the manifests of a gateway")
     render.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the gateway's spec")
@@ -77,7 +83,7 @@ def port(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     from bot.run import run
 
-    return run(options.config, options.log_level)
+    return run(options.config, options.log_level, options.log_format)
 
 
 def _check(options: argparse.Namespace) -> int:
