@@ -49,15 +49,25 @@ def _parser() -> argparse.ArgumentParser:
     render = commands.add_parser("render", help="print the manifests of a gateway")
     render.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the gateway's spec")
     audit = commands.add_parser("audit", help="look after the audit trail")
-    verify = audit.add_subparsers(dest="audit", required=True, metavar="COMMAND").add_parser(
-        "verify", help="find whatever was changed in it"
-    )
+    trail = audit.add_subparsers(dest="audit", required=True, metavar="COMMAND")
+    verify = trail.add_parser("verify", help="find whatever was changed in it, or is missing")
+    export = trail.add_parser("export", help="print its entries as JSON lines")
+    for command in (verify, export):
+        command.add_argument(
+            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+        )
     verify.add_argument(
-        "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+        "--file",
+        type=Path,
+        action="append",
+        default=[],
+        help="what a bot wrote to standard output; once for each replica",
     )
-    verify.add_argument(
-        "--file", type=Path, help="check what the bot wrote to standard output instead of Redis"
+    export.add_argument(
+        "--gateway", default="", help="only of this one: [[CLUSTER/]NAMESPACE/]NAME"
     )
+    export.add_argument("--since", default="", help="from this moment on: 2026-11-23T15:04Z, or 7d")
+    export.add_argument("--until", default="", help="before this moment, as above")
     demo = commands.add_parser(
         "demo", help="run the bot with a Slack, an Azure and clusters of its own, on this machine"
     )
@@ -99,8 +109,10 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from bot.audit import verify
+    from bot.audit import export, verify
 
+    if options.audit == "export":
+        return export(options.config, options.gateway, options.since, options.until)
     return verify(options.config, options.file)
 
 
@@ -123,7 +135,13 @@ def _demo(options: argparse.Namespace) -> int:
     )
 
 
-_COMMANDS = {"run": _run, "check": _check, "render": _render, "audit": _audit, "demo": _demo}
+_COMMANDS = {
+    "run": _run,
+    "check": _check,
+    "render": _render,
+    "audit": _audit,
+    "demo": _demo,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
