@@ -1,4 +1,4 @@
-"""The command line: `gateway-bot run`, `check`, `render`, `audit` and `demo`."""
+"""The command line: `gateway-bot run`, `check`, `render`, `audit`, `admin` and `demo`."""
 
 import argparse
 import os
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--since", default="", help="from this moment on: 2026-11-23T15:04Z, or 7d")
     export.add_argument("--until", default="", help="before this moment, as above")
+    _add_admin(commands)
     demo = commands.add_parser(
         "demo", help="run the bot with a Slack, an Azure and clusters of its own, on this machine"
     )
@@ -80,6 +81,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--world", type=Path, help="who and what there is: docs/demo.md")
     return parser
+
+
+def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    admin = commands.add_parser("admin", help="look after actions and Leases that are stuck")
+    parts = admin.add_subparsers(dest="admin", required=True, metavar="COMMAND")
+    actions = parts.add_parser("actions", help="list the actions that have not ended")
+    show = parts.add_parser("show", help="print one action: its state, holder and log")
+    end = parts.add_parser("end", help="end a running action that no longer ends")
+    leases = parts.add_parser("leases", help="list who holds the Lease of each gateway")
+    for command in (actions, show, end, leases):
+        command.add_argument(
+            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+        )
+    for command in (show, end):
+        command.add_argument("id", metavar="ID", help="of the action, as Slack shows it")
+    actions.add_argument("--stuck", action="store_true", help="only those that no bot works on")
+    end.add_argument("--reason", required=True, help="why, for its message and the audit trail")
+    end.add_argument(
+        "--as",
+        dest="state",
+        default="unknown",
+        choices=("unknown", "failed"),
+        help="`failed` only where you have seen that nothing more of it happens",
+    )
+    end.add_argument(
+        "--even-held", action="store_true", help="also while a bot holds it, which then lets go"
+    )
 
 
 def port(text: str) -> int:
@@ -116,6 +144,20 @@ def _audit(options: argparse.Namespace) -> int:
     return verify(options.config, options.file)
 
 
+def _admin(options: argparse.Namespace) -> int:
+    from bot import admin
+
+    if options.admin == "actions":
+        return admin.actions(options.config, stuck=options.stuck)
+    if options.admin == "show":
+        return admin.show(options.config, options.id)
+    if options.admin == "end":
+        return admin.end(
+            options.config, options.id, options.state, options.reason, even_held=options.even_held
+        )
+    return admin.leases(options.config)
+
+
 def _demo(options: argparse.Namespace) -> int:
     try:
         from bot.demo import demo
@@ -140,6 +182,7 @@ _COMMANDS = {
     "check": _check,
     "render": _render,
     "audit": _audit,
+    "admin": _admin,
     "demo": _demo,
 }
 
