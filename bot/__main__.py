@@ -84,18 +84,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    admin = commands.add_parser("admin", help="look after actions and Leases that are stuck")
+    admin = commands.add_parser(
+        "admin", help="look after actions, messages and Leases that are stuck"
+    )
     parts = admin.add_subparsers(dest="admin", required=True, metavar="COMMAND")
     actions = parts.add_parser("actions", help="list the actions that have not ended")
     show = parts.add_parser("show", help="print one action: its state, holder and log")
     end = parts.add_parser("end", help="end a running action that no longer ends")
     leases = parts.add_parser("leases", help="list who holds the Lease of each gateway")
-    for command in (actions, show, end, leases):
+    messages = parts.add_parser("messages", help="list messages that do not show what they should")
+    repost = parts.add_parser("repost-message", help="have one tried anew")
+    drop = parts.add_parser("drop-message", help="have one never tried again")
+    for command in (actions, show, end, leases, messages, repost, drop):
         command.add_argument(
             "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
     for command in (show, end):
         command.add_argument("id", metavar="ID", help="of the action, as Slack shows it")
+    for command in (repost, drop):
+        command.add_argument("name", metavar="MESSAGE", help="as `admin messages` lists it")
+        command.add_argument("--reason", required=True, help="why, for the audit trail")
     actions.add_argument("--stuck", action="store_true", help="only those that no bot works on")
     end.add_argument("--reason", required=True, help="why, for its message and the audit trail")
     end.add_argument(
@@ -155,6 +163,12 @@ def _admin(options: argparse.Namespace) -> int:
         return admin.end(
             options.config, options.id, options.state, options.reason, even_held=options.even_held
         )
+    if options.admin == "messages":
+        return admin.messages(options.config)
+    if options.admin == "repost-message":
+        return admin.repost(options.config, options.name, options.reason)
+    if options.admin == "drop-message":
+        return admin.drop(options.config, options.name, options.reason)
     return admin.leases(options.config)
 
 

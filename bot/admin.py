@@ -1,4 +1,4 @@
-"""`gateway-bot admin`: what an operator does about actions that are stuck.
+"""`gateway-bot admin`: what an operator does about actions and messages that are stuck.
 
 Nothing here goes around the table of edges or the audit trail: an end from outside is a transition
 like any other, and names who made it and why.
@@ -9,11 +9,13 @@ import secrets as entropy
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from bot.clients import clusters_of, redis_url
+from bot.clients import audit_key, clusters_of, redis_url
 from bot.settings import load_secrets, load_settings
 from deploy.actions import connection, endings
 from deploy.actions.action import Action, State
+from deploy.actions.audit import AuditLog
 from deploy.actions.fencing import Fences
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import checked_reason
@@ -22,6 +24,7 @@ from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.masking import mask_secrets
 from deploy.observed import inventory
 from deploy.times import minute_of
+from handlers.messages.unshown import UnshownMessages
 
 _NOT_ENDED = {
     "gone": "There is no action {id}; what ended is kept for `redis.keep_days`.",
@@ -138,10 +141,54 @@ def leases(config: Path) -> int:
     return 1 if unread else 0
 
 
-def _store(config: Path) -> ActionStore:
+def messages(config: Path) -> int:
+    """Print the messages that do not show what they should, those that fail the longest first."""
+    found = UnshownMessages(_redis(config), _operator()).all()
+    rows = [(e.name, minute_of(e.since) if e.since else "", _one_line(e.why)) for e in found]
+    _table(("MESSAGE", "SINCE", "WHY"), rows)
+    return 0
+
+
+def repost(config: Path, name: str, reason: str) -> int:
+    """Have a message tried anew. NotFound where there is none; InvalidInput without a reason."""
+    why, redis = checked_reason(reason), _redis(config)
+    UnshownMessages(redis, _operator()).again(name)
+    _record(config, redis, "message tried again", name, why)
+    print(f"The bot tries the message {name} again now.")
+    return 0
+
+
+def drop(config: Path, name: str, reason: str) -> int:
+    """Have a message never shown again. NotFound where there is none; InvalidInput without a reason."""
+    why, redis, by = checked_reason(reason), _redis(config), _operator()
+    UnshownMessages(redis, by).drop(name, f"dropped by {by}: {why}")
+    _record(config, redis, "message dropped", name, why)
+    print(f"The message {name} is not tried again. Its action or warning is not changed by that.")
+    return 0
+
+
+def _record(config: Path, redis: Any, event: str, name: str, why: str) -> None:
+    """Into the audit trail: what was done to a message from the command line."""
+    now = connection.now_of(redis)
+    AuditLog(redis, key=audit_key(load_secrets(load_settings(config)))).append(
+        event,
+        _operator(),
+        why,
+        subject=f"message-{name}",
+        kind="message",
+        version=int(now * 1000),
+        at=now,
+    )
+
+
+def _redis(config: Path) -> Any:
     settings = load_settings(config)
-    url = redis_url(settings, load_secrets(settings))
-    return ActionStore(connection.connect(url), codec_of(KINDS), keep_days=settings.redis.keep_days)
+    return connection.connect(redis_url(settings, load_secrets(settings)))
+
+
+def _store(config: Path) -> ActionStore:
+    keep_days = load_settings(config).redis.keep_days
+    return ActionStore(_redis(config), codec_of(KINDS), keep_days=keep_days)
 
 
 def _operator() -> str:

@@ -20,6 +20,7 @@ from deploy.actions.store import ActionStore
 from deploy.errors import Conflict, InvalidInput, NotFound
 from deploy.gateway import DEFAULT_REPOSITORY
 from deploy.kube.cluster import connect as connect_cluster
+from handlers.messages.store import MessageStore, Place
 from handlers.views.history import trail
 from tests.bot.test_settings import GOOD
 from tests.support.actions import CODEC, REF, ask, confirm
@@ -140,6 +141,35 @@ def test_what_does_not_run_is_not_ended_from_outside(store: ActionStore, config:
         admin.end(config, "ZZZZZZ", "unknown", "why not")
     with pytest.raises(InvalidInput, match="A reason is required"):
         admin.end(config, "BBBBBB", "unknown", " ")
+
+
+def test_what_is_done_to_a_message_is_on_record(
+    server: Valkey, store: ActionStore, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redis = connect(server.url)
+    messages = MessageStore(redis, "bot-1")
+    messages.adopt("action", "AAAAAA", Place("C1", "1.1"))
+    record = messages.take("action", "AAAAAA")
+    assert record is not None
+    messages.release(messages.refused(record, "d1"), 3600, failed=True)
+    assert admin.messages(config) == 0
+    title, line = capsys.readouterr().out.splitlines()
+    assert title.split() == ["MESSAGE", "SINCE", "WHY"]
+    assert line.startswith("action:AAAAAA")
+    admin.repost(config, "action:AAAAAA", "the view is mended")
+    assert messages.due(5).members == (("action", "AAAAAA"),)
+    capsys.readouterr()
+    admin.messages(config)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    admin.drop(config, "action:AAAAAA", "nobody reads it")
+    admin.messages(config)
+    assert "(operator): nobody reads it" in capsys.readouterr().out
+    assert [(e.event, e.subject, e.detail) for e in AuditLog(redis).read()] == [
+        ("message dropped", "message-action:AAAAAA", "nobody reads it"),
+        ("message tried again", "message-action:AAAAAA", "the view is mended"),
+    ]
+    with pytest.raises(NotFound, match="There is no message action:ZZZZZZ"):
+        admin.drop(config, "action:ZZZZZZ", "why not")
 
 
 def test_the_holder_of_each_lease_is_listed(
