@@ -1,4 +1,4 @@
-"""The command line: `gateway-bot run`, `check`, what installs the bot, `render`, `audit` and `demo`."""
+"""The command line: run the bot, check and install it, and look after what it keeps."""
 
 import argparse
 import os
@@ -45,20 +45,37 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
+    run.add_argument(
+        "--log-format",
+        default="text",
+        choices=("text", "json"),
+        help="one event a line, or for people",
+    )
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     _add_installing(commands)
     render = commands.add_parser("render", help="print the manifests of a gateway")
     render.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the gateway's spec")
     audit = commands.add_parser("audit", help="look after the audit trail")
-    verify = audit.add_subparsers(dest="audit", required=True, metavar="COMMAND").add_parser(
-        "verify", help="find whatever was changed in it"
-    )
+    trail = audit.add_subparsers(dest="audit", required=True, metavar="COMMAND")
+    verify = trail.add_parser("verify", help="find whatever was changed in it, or is missing")
+    export = trail.add_parser("export", help="print its entries as JSON lines")
+    for command in (verify, export):
+        command.add_argument(
+            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+        )
     verify.add_argument(
-        "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+        "--file",
+        type=Path,
+        action="append",
+        default=[],
+        help="what a bot wrote to standard output; once for each replica",
     )
-    verify.add_argument(
-        "--file", type=Path, help="check what the bot wrote to standard output instead of Redis"
+    export.add_argument(
+        "--gateway", default="", help="only of this one: [[CLUSTER/]NAMESPACE/]NAME"
     )
+    export.add_argument("--since", default="", help="from this moment on: 2026-11-23T15:04Z, or 7d")
+    export.add_argument("--until", default="", help="before this moment, as above")
+    _add_admin(commands)
     demo = commands.add_parser(
         "demo", help="run the bot with a Slack, an Azure and clusters of its own, on this machine"
     )
@@ -120,6 +137,41 @@ def _add_installing(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     acl.add_argument("--cluster", action="store_true", help="Redis is a cluster")
 
 
+def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    admin = commands.add_parser(
+        "admin", help="look after actions, messages and Leases that are stuck"
+    )
+    parts = admin.add_subparsers(dest="admin", required=True, metavar="COMMAND")
+    actions = parts.add_parser("actions", help="list the actions that have not ended")
+    show = parts.add_parser("show", help="print one action: its state, holder and log")
+    end = parts.add_parser("end", help="end a running action that no longer ends")
+    leases = parts.add_parser("leases", help="list who holds the Lease of each gateway")
+    messages = parts.add_parser("messages", help="list messages that do not show what they should")
+    repost = parts.add_parser("repost-message", help="have one tried anew")
+    drop = parts.add_parser("drop-message", help="have one never tried again")
+    for command in (actions, show, end, leases, messages, repost, drop):
+        command.add_argument(
+            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+        )
+    for command in (show, end):
+        command.add_argument("id", metavar="ID", help="of the action, as Slack shows it")
+    for command in (repost, drop):
+        command.add_argument("name", metavar="MESSAGE", help="as `admin messages` lists it")
+        command.add_argument("--reason", required=True, help="why, for the audit trail")
+    actions.add_argument("--stuck", action="store_true", help="only those that no bot works on")
+    end.add_argument("--reason", required=True, help="why, for its message and the audit trail")
+    end.add_argument(
+        "--as",
+        dest="state",
+        default="unknown",
+        choices=("unknown", "failed"),
+        help="`failed` only where you have seen that nothing more of it happens",
+    )
+    end.add_argument(
+        "--even-held", action="store_true", help="also while a bot holds it, which then lets go"
+    )
+
+
 def port(text: str) -> int:
     """A port of the machine; argparse says “invalid port value” of what is not a number."""
     number = int(text)
@@ -131,7 +183,7 @@ def port(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     from bot.run import run
 
-    return run(options.config, options.log_level)
+    return run(options.config, options.log_level, options.log_format)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -185,9 +237,31 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from bot.audit import verify
+    from bot.audit import export, verify
 
+    if options.audit == "export":
+        return export(options.config, options.gateway, options.since, options.until)
     return verify(options.config, options.file)
+
+
+def _admin(options: argparse.Namespace) -> int:
+    from bot import admin
+
+    if options.admin == "actions":
+        return admin.actions(options.config, stuck=options.stuck)
+    if options.admin == "show":
+        return admin.show(options.config, options.id)
+    if options.admin == "end":
+        return admin.end(
+            options.config, options.id, options.state, options.reason, even_held=options.even_held
+        )
+    if options.admin == "messages":
+        return admin.messages(options.config)
+    if options.admin == "repost-message":
+        return admin.repost(options.config, options.name, options.reason)
+    if options.admin == "drop-message":
+        return admin.drop(options.config, options.name, options.reason)
+    return admin.leases(options.config)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -218,6 +292,7 @@ _COMMANDS = {
     "redis-acl": _redis_acl,
     "render": _render,
     "audit": _audit,
+    "admin": _admin,
     "demo": _demo,
 }
 

@@ -1,32 +1,176 @@
-"""`gateway-bot audit verify`: find whatever was changed in the audit trail."""
+"""`gateway-bot audit`: what was changed in the audit trail or is missing from it, and its entries.
 
+How far the trail had come is also known outside Redis: by the Leases of gateways, and by what bots
+wrote to standard output. Where Redis was lost, those say that entries are missing.
+"""
+
+import datetime
+import itertools
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.clients import audit_key, redis_of
-from bot.settings import load_secrets, load_settings
-from deploy.actions.audit import AuditLog, faults, read_lines
-from deploy.errors import InvalidInput
+from bot.clients import audit_key, clusters_of, redis_of
+from bot.settings import Secrets, Settings, load_secrets, load_settings
+from deploy.actions.audit import AuditLog, Sealed, faults, read_lines
+from deploy.actions.audit_heads import Head, head_of, merged, missing
+from deploy.actions.audit_index import ref_of
+from deploy.actions.fencing import Fences
+from deploy.errors import GatewayBotError, InvalidInput, Unavailable
+from deploy.kube.cluster import Cluster
+from deploy.observed import inventory
+from deploy.times import epoch
+
+_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def verify(config: Path, lines: Path | None) -> int:
-    """Check the chain in Redis, or the one that was written to standard output and kept.
+@dataclass
+class _Report:
+    """What a look through the trail came to, in words."""
 
-    Prints what is wrong, an entry a line; 0 when nothing is. Lines older than the retention may be
-    missing from the front of a file: its first entry is taken as the start.
+    changed: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+    def print(self, count: int, compared: int) -> int:
+        """Print it; the exit status."""
+        for word, lines in (
+            ("CHANGED", self.changed),
+            ("SHORTER", self.missing),
+            ("UNREAD", self.unread),
+        ):
+            for line in lines:
+                print(f"{word:<8} {line}")
+        if self.changed or self.missing:
+            print(f"{count} entries, {len(self.changed)} wrong, {len(self.missing)} signs of more")
+            return 1
+        if not count and self.unread:
+            print("0 entries; whether there were more could not be read everywhere")
+            return 1
+        if not count:
+            print("0 entries, and nothing outside Redis has recorded any")
+            return 0
+        told = f"; compared with {compared} records outside Redis" if compared else ""
+        print(f"{count} entries, nothing wrong{told}")
+        return 0
+
+
+def verify(config: Path, files: Sequence[Path] = ()) -> int:
+    """Check the chain in Redis against itself and what is known of it elsewhere, or that of `files`.
+
+    Prints what is wrong, a line each; 0 when nothing is. Lines older than the retention may be
+    missing from the front of files: their first entry is taken as the start.
     """
     settings = load_settings(config)
     secrets = load_secrets(settings)
-    key = audit_key(secrets)
-    if lines is None:
-        log = AuditLog(redis_of(settings, secrets)(), key=key)
-        count, found = log.verify()
+    report, key = _Report(), audit_key(secrets)
+    lines = [line for path in files for line in _text(path).splitlines()]
+    written = merged(read_lines(lines))
+    for place, part in enumerate(written):
+        report.changed += faults(part, start="" if place else None, key=key)
+    for earlier, later in itertools.pairwise(written):
+        ended, again = head_of(earlier), head_of(later[:1])
+        at = _moment(later[0])
+        if ended and again:
+            report.missing.append(
+                f"the trail was begun anew at {at}, after entry {ended.n}: Redis had lost it"
+            )
+    heads = dict(_heads(settings, report))
+    if written and (newest := head_of(written[-1])):
+        heads["the file" if len(files) == 1 else "one of the files"] = newest
+    try:
+        log = _log(settings, secrets)
+        stored = log.stored()
+        count, found = log.verify(stored)
+    except Unavailable as error:
+        if not files:
+            raise
+        report.unread.append(f"Redis: {error.happened}")
+        count = sum(map(len, written))
     else:
-        chain = read_lines(_text(lines).splitlines())
-        count, found = len(chain), list(faults(chain, start=None, key=key))
-    for fault in found:
-        print(f"CHANGED  {fault}")
-    print(f"{count} entries, {len(found) or 'nothing'} wrong")
-    return 1 if found else 0
+        report.changed += found
+        report.missing += missing(stored, heads)
+        count = sum(map(len, written)) if files else count
+    return report.print(count, len(heads))
+
+
+def export(config: Path, gateway: str = "", since: str = "", until: str = "") -> int:
+    """Print entries as JSON lines, oldest first: the same as went to standard output, with the time
+    in words of RFC 3339. Without a filter `audit verify --file` can check what was printed."""
+    settings = load_settings(config)
+    log = _log(settings, load_secrets(settings))
+    now = time.time()
+    first, last = _bound("since", since, now), _bound("until", until, now)
+    for each in log.stored():
+        at = _at(each)
+        if (first is not None and at < first) or (last is not None and at >= last):
+            continue
+        if gateway and not _is_about(each.text, gateway):
+            continue
+        print(f'{{"audit":{each.text},"hash":"{each.hash}","time":"{_moment(each)}"}}')
+    return 0
+
+
+def _log(settings: Settings, secrets: Secrets) -> AuditLog:
+    return AuditLog(redis_of(settings, secrets)(), key=audit_key(secrets))
+
+
+def _heads(settings: Settings, report: _Report) -> Iterator[tuple[str, Head]]:
+    """How far the trail had come by the Leases of gateways."""
+    clusters = clusters_of(settings)
+    for name, cluster in clusters.items():
+        try:
+            yield from _heads_on(name, cluster, report)
+        except GatewayBotError as error:
+            report.unread.append(f"cluster {name}: {error.happened}")
+        finally:
+            cluster.close()
+
+
+def _heads_on(name: str, cluster: Cluster, report: _Report) -> Iterator[tuple[str, Head]]:
+    fences, found = Fences({name: cluster}), cluster.everywhere("Deployment")
+    report.unread += (f"cluster {name}: {why}" for why in found.refused)
+    for deployment in found.items:
+        if inventory.is_gateway(deployment):
+            ref = inventory.ref_of(name, deployment)
+            if (head := fences.head(ref)) is not None:
+                yield f"the Lease of {ref}", head
+
+
+def _is_about(text: str, gateway: str) -> bool:
+    ref = ref_of(text)
+    return ref == gateway or ref.endswith(f"/{gateway}")
+
+
+def _bound(name: str, text: str, now: float) -> float | None:
+    if not text:
+        return None
+    if ago := _AGO.fullmatch(text):
+        return now - int(ago[1]) * _UNITS[ago[2]]
+    moment = epoch(text)
+    if moment is None:
+        raise InvalidInput(
+            f"“{text[:40]}” is not a moment.",
+            field=f"--{name}",
+            remedy="Write one like 2026-11-23, 2026-11-23T15:04Z, or 7d for seven days ago.",
+        )
+    return moment
+
+
+def _at(each: Sealed) -> float:
+    try:
+        return float(json.loads(each.text)["at"])
+    except (ValueError, KeyError, TypeError):
+        return 0.0
+
+
+def _moment(each: Sealed) -> str:
+    moment = datetime.datetime.fromtimestamp(_at(each), datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
 
 
 def _text(path: Path) -> str:

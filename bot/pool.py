@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 
 from deploy.background import reported
 from deploy.deadline import Deadline
+from deploy.log_context import carried
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,7 +22,7 @@ class Pool(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As an executor does; an error that nobody expects is logged, whoever waits for it."""
-        return reported(super().submit(fn, *args, **kwargs))
+        return reported(super().submit(carried(fn), *args, **kwargs))
 
     def start(self) -> None:
         """Nothing: see above."""

@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
+from bot.log_lines import Format, Mask, log_as
 from bot.settings import load_secrets, load_settings
+from bot.start_line import known_secrets, start_line
 from deploy.deadline import Deadline
 
 log = logging.getLogger(__name__)
@@ -33,18 +35,18 @@ def collect_less() -> None:
     gc.set_threshold(*_COLLECTIONS)
 
 
-def run(config: Path, log_level: str) -> int:
+def run(config: Path, log_level: str, log_format: Format = "text") -> int:
     """Run until SIGTERM or SIGINT, then stop in good order; a SIGINT after that ends it at once."""
     ends: SimpleQueue[Deadline | None] = SimpleQueue()
     # First of all: as process 1 of a container it would not even end by a signal without a handler.
     _listen(ends)
-    logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_as(log_format, log_level, Mask())
     collect_less()
     sys.setswitchinterval(_SWITCH_SECONDS)
     settings = load_settings(config)
     secrets = load_secrets(settings)
+    log_as(log_format, log_level, Mask(known_secrets(settings, secrets)))
+    log.info(start_line(settings, secrets), extra={"event": "start"})
     # No program that the bot runs for a cluster's credentials needs it.
     os.environ.pop("SLACK_BOT_TOKEN", None)
 

@@ -7,11 +7,12 @@ from typing import Any
 from bot.settings import Settings
 
 _OWN: dict[str, Any] = {
+    "redis": {"url"},
     "health": True,
     "slack": {"http": {"host", "port"}},
     "event_grid": {"host", "port"},
 }
-"""Where a process listens is its own affair."""
+"""Where a process listens is its own affair, and how it reaches Redis may hold a password."""
 
 
 def settings_digest(settings: Settings) -> str:

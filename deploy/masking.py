@@ -18,6 +18,10 @@ _ENCODED_TOKEN = re.compile(r"R2F0ZXdheUtleS[A-Za-z0-9+/=_-]*")
 _BEARER = re.compile(r"(\bBearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 # One that was cut lacks its last parts.
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
+_SLACK_TOKEN = re.compile(r"\b(?:xox[a-z](?:\.xox[a-z])?|xapp)-[A-Za-z0-9-]{6,}")
+"""Tokens of bots, users and apps (api.slack.com/concepts/token-types), rotated ones included."""
+_GATEWAY_KEY = re.compile(r"(\bGatewayKey(?:\s+|%20|\+))([A-Za-z0-9+/=_%&.~-]{20,})(\[hidden\])?")
+"""A gateway token of any other shape, by the word before it."""
 _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")
 """Of a URL, as a proxy's."""
 _ANSI = re.compile(
@@ -39,14 +43,16 @@ def masked(text: str, limit: int) -> str:
 
 def mask_secrets(text: str) -> str:
     """`text` without colours, which could stand within a secret, and with the signatures of gateway
-    tokens, bearer tokens, JSON web tokens and URLs' passwords hidden."""
+    tokens, bearer tokens, Slack tokens, JSON web tokens and URLs' passwords hidden."""
     return hide_secrets(uncolored(text))
 
 
 def hide_secrets(text: str) -> str:
     """The same of a value, which is otherwise kept to the character: it is compared."""
     text = _TOKEN.sub(rf"\g<1>{HIDDEN}", text)
+    text = _GATEWAY_KEY.sub(lambda found: found[0] if found[3] else f"{found[1]}{HIDDEN}", text)
     text = _ENCODED_TOKEN.sub(HIDDEN, text)
+    text = _SLACK_TOKEN.sub(HIDDEN, text)
     text = _PASSWORD.sub(rf"\g<1>{HIDDEN}", text)
     text = _BEARER.sub(rf"\g<1>{HIDDEN}", text)
     return _JSON_WEB_TOKEN.sub(HIDDEN, text)

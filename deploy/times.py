@@ -27,3 +27,8 @@ def epoch(text: str | None) -> float | None:
 def minute(moment: datetime.datetime) -> str:
     """A moment in a sentence, `2026-11-23 15:04 UTC`."""
     return f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def minute_of(seconds: float) -> str:
+    """The same of epoch seconds."""
+    return minute(datetime.datetime.fromtimestamp(seconds, datetime.UTC))

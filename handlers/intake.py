@@ -7,7 +7,6 @@ shows the same thing. One that only a newer bot understands is left to it.
 
 import json
 import logging
-import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from deploy.actions.inbox import Inbox
 from deploy.actions.versions import Newer
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError, Unavailable
+from deploy.log_context import Stopwatch, about, request_reference
 from handlers.lanes import BOUNDS, Bounds, Lane, LanePool
 from handlers.slack import replies
 from handlers.slack.payloads import Request, in_channel, request_from_mapping
@@ -222,7 +222,8 @@ class Intake:
 
     def _work(self, key: str) -> None:
         try:
-            self._take(key)
+            with about(request=request_reference(key), anew=True):
+                self._take(key)
         except GatewayBotError as error:
             log.warning("request %s waits for its next turn: %s", key, error)
         except Exception:  # nobody reads what the pool gives back
@@ -255,7 +256,8 @@ class Intake:
                 answer = _Answer(errors.damaged())
                 log.error("request %s is dropped: %s", key, damaged.happened)
         else:
-            answer = answer or _Answer(self._answer(request))
+            with about(user=request.user, gateway=request.gateway):
+                answer = answer or _Answer(self._answer(request))
         self._end(request, key, answer)
 
     def _end(self, request: Request, key: str, answer: _Answer) -> None:
@@ -338,18 +340,32 @@ class Intake:
         )
 
     def _answer(self, request: Request) -> Reply | None:
-        work = self._verbs[request.verb]
+        work, watch = self._verbs[request.verb], Stopwatch.started()
         try:
-            return work.run(request)
+            reply = work.run(request)
         except GatewayBotError as error:
+            _log_answer(request, watch, type(error).__name__, error.happened)
             if work.verb is None:
                 return errors.trouble(error)
             again = partial(retyped, work.verb, request.gateway, request.options)
             return errors.trouble(error, again)
         except Exception:  # a person must learn of any fault; the log keeps it whole
-            reference = secrets.token_hex(4)
-            log.exception("%s %s failed, reference %s", request.verb, request.id, reference)
-            return errors.unexpected(reference)
+            extra = watch.event(_event_of(request), "failed")
+            log.exception("%s %s failed", request.verb, request.id, extra=extra)
+            return errors.unexpected(request_reference(request.id))
+        _log_answer(request, watch, "answered", "")
+        return reply
+
+
+def _log_answer(request: Request, watch: Stopwatch, outcome: str, why: str) -> None:
+    said = f"{request.verb}: {why}" if why else request.verb
+    log.info("%s", said, extra=watch.event(_event_of(request), outcome))
+
+
+def _event_of(request: Request) -> str:
+    """The kind of request: a command, a click or a form."""
+    name, colon, _ = request.verb.partition(":")
+    return name if colon else "command"
 
 
 def _text(answer: _Answer) -> str:

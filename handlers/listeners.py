@@ -10,7 +10,6 @@ it lives three seconds.
 import hashlib
 import json
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from deploy.access import Right
 from deploy.background import begin
 from deploy.changes.authority import Authority
 from deploy.errors import GatewayBotError, InvalidInput
+from deploy.log_context import about, request_reference
 from handlers.slack import replies
 from handlers.slack.api_errors import opened_before
 from handlers.slack.in_time import InTime, Late
@@ -131,7 +131,8 @@ class Listeners:
         that nothing was done."""
         ack = Ack()
         try:
-            self._dispatch(ack, request.body)
+            with about(user=_user_of(request.body), anew=True):
+                self._dispatch(ack, request.body)
         except Exception:  # whoever sent it sees that it failed; the log keeps it whole
             log.exception("a payload could not be answered")
             return BoltResponse(status=500)
@@ -259,6 +260,11 @@ class Listeners:
         begin(self._needs.aside, work, *arguments)
 
     def _open(self, request: Request, opens: Callable[[], Reply | None]) -> None:
+        # Also where the click was carried from: the reference that a person sees is this one.
+        with about(request=request_reference(request.id), user=request.user, anew=True):
+            self._open_it(request, opens)
+
+    def _open_it(self, request: Request, opens: Callable[[], Reply | None]) -> None:
         try:
             self._needs.authority.check(Right.SEE, request.user)
             reply = opens()
@@ -273,9 +279,8 @@ class Listeners:
             log.warning("a modal did not open: %s", error)
             reply = _NOT_OPENED
         except Exception:  # a person must learn of any fault; the log keeps it whole
-            reference = secrets.token_hex(4)
-            log.exception("a modal did not open, reference %s", reference)
-            reply = errors.unexpected(reference)
+            log.exception("%s did not open a modal", request.verb)
+            reply = errors.unexpected(request_reference(request.id))
         if reply is not None:
             self._tell(request, reply)
 
@@ -403,6 +408,12 @@ def _marked(
         block = blocks.get(name, first_block)
         found[block] = f"{found[block]} {text}" if block in found else text
     return found
+
+
+def _user_of(body: Body) -> str:
+    """Who sent a payload, whatever it is; empty where that is not said."""
+    user = body.get("user_id") or body.get("user") or (body.get("event") or {}).get("user")
+    return str((user.get("id") if isinstance(user, dict) else user) or "")
 
 
 def _message_of(body: Body) -> str:

@@ -4,13 +4,12 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from bot.chores import Chore
-from bot.clients import redis_url
+from bot.clients import redis_of
 from bot.dependencies import Answers, Dependencies, Shared
 from bot.dispatch import Connections
 from bot.metrics.events import Events
@@ -19,10 +18,10 @@ from bot.metrics.gauges import Gauges
 from bot.parts import Part
 from bot.settings import Secrets, Settings
 from bot.settings_digest import settings_digest
+from bot.version import version
 from bot.wiring.conversation import Conversation, Hearing, Transport
 from bot.wiring.outside import Outside
 from bot.wiring.stores import Stores
-from deploy.actions import connection
 from deploy.actions.backlog import Backlog, BacklogReader
 from deploy.actions.replicas import Agreement, Replicas
 from deploy.actions.runner import Runner
@@ -93,11 +92,9 @@ def measuring_of(
     digest = settings_digest(settings)
     shared = Shared(Replicas(stores.prompt, stores.owner, digest))
     count = GatewayCount(outside.caches, last)
-    client = connection.connect(
-        redis_url(settings, secrets), timeout=_REDIS_SECONDS, retries=0, retry_timeouts=False
-    )
+    client = redis_of(settings, secrets)(timeout=_REDIS_SECONDS, retries=0, retry_timeouts=False)
     sources = _Sources(
-        about=(_version(), digest),
+        about=(version(), digest),
         shared=shared,
         count=count,
         outside=outside,
@@ -126,13 +123,6 @@ def _backlog(reader: BacklogReader) -> Backlog | None:
     except Exception:  # the rest of a scrape must not depend on what one entry in Redis looks like
         log.exception("the backlog in Redis cannot be read")
         return None
-
-
-def _version() -> str:
-    try:
-        return version("gateway-bot")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 @dataclass(frozen=True)

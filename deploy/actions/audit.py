@@ -10,7 +10,7 @@ import hmac
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from typing import Any
@@ -212,10 +212,22 @@ class AuditLog:
                 return
 
     @redis_errors
-    def verify(self) -> tuple[int, list[str]]:
-        """How many entries there are, and what is wrong with them."""
+    def newest(self) -> str:
+        """Number and hash of the newest entry, as they are noted outside Redis; empty where there is
+        none."""
+        n, last = self._client.hmget(self._head, ["n", "hash"])
+        return f"{n}:{last}" if n and last else ""
+
+    @redis_errors
+    def stored(self) -> list[Sealed]:
+        """Every entry as it is stored, oldest first."""
+        return list(self._newest_first())[::-1]
+
+    @redis_errors
+    def verify(self, chain: Sequence[Sealed] | None = None) -> tuple[int, list[str]]:
+        """How many entries there are, and what is wrong with them. `chain` is what `stored` gave."""
         head = self._client.hgetall(self._head)
-        chain = list(self._newest_first())[::-1]
+        chain = self.stored() if chain is None else chain
         found = faults(
             chain,
             start=str(head.get("anchor", "")),
@@ -268,7 +280,8 @@ def read_lines(lines: Iterable[str]) -> list[Sealed]:
             continue
         text, mark, rest = line.removeprefix('{"audit":').rpartition(',"hash":"')
         if mark:
-            found.append(Sealed(text, rest.removesuffix('"}')))
+            # What an export adds comes after the hash.
+            found.append(Sealed(text, rest.partition('"')[0]))
     return found
 
 

@@ -47,6 +47,16 @@ def names_of(text: str) -> tuple[str, ...]:
     return tuple("/".join(parts[start:]) for start in range(len(parts)))
 
 
+def ref_of(text: str) -> str:
+    """The gateway that an entry of that text is about, steps of runs included; empty where it is about
+    none, or is not an entry."""
+    try:
+        ref = json.loads(text)["ref"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return ref if isinstance(ref, str) else ""
+
+
 def is_step(event: str) -> bool:
     """Whether that is what a run did on its way."""
     return event.startswith("step ")

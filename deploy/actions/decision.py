@@ -19,7 +19,7 @@ class Decision:
     an approval that stood in the settings is gone), and `gone`, with no action. A stop may also find
     that the action is `not-running` yet, so that it can be cancelled, or is `stopping`; who waits
     although a rollout is stuck, that it is stuck on that no longer (`moved-on`), or that somebody
-    waits for it already (`patient`).
+    waits for it already (`patient`); an end from outside, that a bot has it (`held`).
     """
 
     result: str

@@ -40,6 +40,16 @@ def not_begun(action: Action, error: GatewayBotError) -> Outcome:
     return Outcome(State.FAILED, error.happened, meaning, error.remedy or "Ask again after that.")
 
 
+def forced(state: State, by: str, reason: str) -> Outcome:
+    """Whoever keeps the bot ended it from outside."""
+    return Outcome(
+        state,
+        f"An operator of the bot ended this: {reason}",
+        f"It was ended from the command line, by {by}. What reached the cluster was not looked at.",
+        "Look at the gateway's status, and ask again if the change is still needed.",
+    )
+
+
 def unknown_kind(action: Action) -> Outcome:
     """No executor of this bot carries out such an action."""
     return Outcome(

@@ -10,12 +10,13 @@ import datetime
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.actions.audit_heads import HEAD_ANNOTATION, Head, newer
 from deploy.annotations import ACTION_ANNOTATION, MANAGER, PART_OF_LABEL
-from deploy.errors import Conflict, NotFound, Unavailable
+from deploy.errors import Conflict, GatewayBotError, NotFound, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
@@ -97,8 +98,12 @@ def held_of(lease: Manifest) -> HeldLease:
 class Fences:
     """The Leases of every gateway."""
 
-    def __init__(self, clusters: Mapping[str, Cluster]) -> None:
+    def __init__(
+        self, clusters: Mapping[str, Cluster], newest: Callable[[], str] = lambda: ""
+    ) -> None:
+        """`newest` is how far the audit trail has come, which each Lease notes (`audit_heads`)."""
         self._clusters = clusters
+        self._newest = newest
 
     def seen(self, ref: GatewayRef) -> int:
         """The highest fence that the gateway's Lease has seen; 0 where there is none.
@@ -117,11 +122,11 @@ class Fences:
         Taking what this run has already is not an error, so it may be repeated. FenceHeld while
         another has it, FenceTooLow where the fence is none, NotFound without the namespace.
         """
-        cluster = self._cluster(ref)
+        cluster, noted = self._cluster(ref), self._noted()
         for _ in range(_TRIES):
             lease = cluster.get(_KIND, ref.namespace, lease_name(ref))
             now = cluster.now()
-            wanted = _taken(lease, ref, action_id, owner, fence, seconds, now)
+            wanted = _taken(lease, ref, action_id, owner, fence, seconds, now, noted)
             try:
                 if lease is None:
                     cluster.create(wanted)
@@ -133,6 +138,25 @@ class Fences:
                 continue
             return Fence(cluster, ref, action_id, owner, fence, seconds)
         raise Unavailable(f"The Lease of {ref} changes all the time.")
+
+    def head(self, ref: GatewayRef) -> Head | None:
+        """How far the audit trail had come when the gateway was last changed; None where that is not
+        known."""
+        lease = self._cluster(ref).get(_KIND, ref.namespace, lease_name(ref))
+        noted = ((lease or {}).get("metadata") or {}).get("annotations") or {}
+        return Head.parse(str(noted.get(HEAD_ANNOTATION, "")))
+
+    def held(self, ref: GatewayRef) -> HeldLease | None:
+        """Who has the gateway's Lease; None where there is none."""
+        lease = self._cluster(ref).get(_KIND, ref.namespace, lease_name(ref))
+        return held_of(lease) if lease else None
+
+    def _noted(self) -> str:
+        try:
+            return self._newest()
+        except GatewayBotError:
+            # The run itself sees what Redis has; the note is a later run's.
+            return ""
 
     def _cluster(self, ref: GatewayRef) -> Cluster:
         found = self._clusters.get(ref.cluster)
@@ -215,6 +239,7 @@ def _taken(
     fence: int,
     seconds: float,
     now: float,
+    newest: str,
 ) -> Manifest:
     """The Lease as it is when this run has it."""
     before = held_of(lease) if lease else HeldLease("", 0, "", 0.0, 0)
@@ -224,6 +249,8 @@ def _taken(
     if not again and before.fence >= fence:
         raise FenceTooLow(ref, before.fence)
     metadata: dict[str, Any] = dict(lease["metadata"]) if lease else {}
+    noted = metadata.get("annotations") or {}
+    newest = newer(str(noted.get(HEAD_ANNOTATION, "")), newest)
     metadata |= {
         "name": lease_name(ref),
         "namespace": ref.namespace,
@@ -233,7 +260,8 @@ def _taken(
             PART_OF_LABEL: short_value(ref.name),
         },
         "annotations": {
-            **(metadata.get("annotations") or {}),
+            **noted,
+            **({HEAD_ANNOTATION: newest} if newest else {}),
             FENCE_ANNOTATION: str(fence),
             ACTION_ANNOTATION: action_id,
         },

@@ -8,6 +8,7 @@ from deploy.actions.claimed import ClaimedRun
 from deploy.actions.fencing import Fence, FenceHeld, FenceLost, Fences, FenceTooLow
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
+from deploy.log_context import carried
 from deploy.retry import RunLost, patiently
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Holds:
         """
         run.hold = hold = self._wait(action, run, run.lost)
         threading.Thread(
-            target=self._keep,
+            target=carried(self._keep),
             args=(action, run, hold, ended),
             name=f"Lease {action.id}",
             daemon=True,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from deploy.actions import scripts
-from deploy.actions.action import Action, Event, State
+from deploy.actions.action import EDGES, Action, Event, State
 from deploy.actions.codec import Codec, Unreadable
 from deploy.actions.connection import now_of, redis_errors
 from deploy.actions.records import Records, plausible
@@ -20,11 +20,12 @@ _FORGOTTEN_SECONDS = 5.0
 _OPEN_LIMIT = 500
 _RECENT_LIMIT = 50
 _STATES = frozenset(state.value for state in State)
+_FINAL = frozenset(state.value for state, following in EDGES.items() if not following)
 _WAITING = (State.PENDING, State.APPROVED)
 
 
 class Interruption(StrEnum):
-    """Why a run must end: somebody stopped its action, or Redis has lost it."""
+    """Why a run must end: somebody stopped its action, or it has ended otherwise, or Redis has lost it."""
 
     STOPPED = "stopped"
     LOST = "lost"
@@ -143,7 +144,7 @@ class ActionReader:
         """Why a run of the action must end, if it must: one command, for it is asked before each
         write."""
         state, stopped_by = self._records.fields(action_id, "state", "stop_by")
-        if state is None:
+        if state is None or state in _FINAL:
             return Interruption.LOST
         return Interruption.STOPPED if stopped_by else None
 

@@ -22,6 +22,7 @@ from deploy.actions.versions import LeftAlone
 from deploy.background import begin
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
+from deploy.log_context import about
 
 log = logging.getLogger(__name__)
 
@@ -180,6 +181,17 @@ class Runner:
         return True
 
     def _run(self, action: Action) -> None:
+        ref = action.ref
+        with about(
+            action=action.id,
+            user=action.requester,
+            gateway=str(ref),
+            cluster=ref.cluster,
+            anew=True,
+        ):
+            self._run_to_its_end(action)
+
+    def _run_to_its_end(self, action: Action) -> None:
         changed = False
         try:
             if self._may_begin(action):

@@ -22,6 +22,7 @@ from deploy.actions.holding import Holds
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.store import ActionStore
 from deploy.errors import GatewayBotError
+from deploy.log_context import Stopwatch, carried
 from deploy.retry import PATIENCE, RunLost
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ class Runs:
                 run.lost.set()
         ended = threading.Event()
         keeping = threading.Thread(
-            target=self._keep,
+            target=carried(self._keep),
             args=(action, run, room, ended),
             name=f"lease {action.id}",
             daemon=True,
@@ -165,16 +166,23 @@ class Runs:
     def _end(self, action: Action, run: ClaimedRun, ended: threading.Event) -> None:
         """Carry it out and record how that ended, or that it was stopped."""
         outcome: Outcome | None = None
+        watch = Stopwatch.started()
+        log.info(
+            "the run of action %s starts", action.id, extra={"event": "run", "outcome": "started"}
+        )
         try:
             outcome = self._outcome(action, run, ended)
             if self._finish(action, run, outcome):
+                _log_end(action, outcome, watch)
                 return
         except RunLost:
             if not run.stopped:
                 raise
         if run.stopped:
             self._holds.outwait(action, run, self._stopping)
-            if self._finish(action, run, self._stopped(action, run, outcome)):
+            outcome = self._stopped(action, run, outcome)
+            if self._finish(action, run, outcome):
+                _log_end(action, outcome, watch)
                 return
         log.warning("action %s ended under another runner", action.id)
 
@@ -259,6 +267,17 @@ class Runs:
                 log.warning("the end of action %s is not recorded yet: %s", action.id, error)
                 if run.lost.wait(1.0):
                     raise RunLost from error
+
+
+def _log_end(action: Action, outcome: Outcome, watch: Stopwatch) -> None:
+    log.info(
+        "action %s (%s) ended %s: %s",
+        action.id,
+        action.kind,
+        outcome.state,
+        outcome.happened,
+        extra=watch.event("run", outcome.state),
+    )
 
 
 @dataclass(frozen=True)

@@ -339,6 +339,19 @@ if held(ARGV[1], ARGV[2]) then set('lease', now) end
 return snapshot('done')
 """
 
+FORCE_END = """
+local id, who, state, outcome, even_held = unpack(ARGV)
+if redis.call('HGET', req, id) then return snapshot('replayed') end
+if redis.call('EXISTS', act) == 0 then return {'gone', {}, {}, {}} end
+local old = field('state')
+if old ~= 'running' then return snapshot(next(EDGES[old]) and 'not-running' or 'already') end
+if even_held ~= '1' and now < number('lease') then return snapshot('held') end
+set('outcome', outcome)
+if not move(state, who, outcome) then return snapshot('no') end
+return answered(id, 'done')
+"""
+"""Whoever keeps the bot ends a run that does not. A run that still has it finds its lease lost."""
+
 TRANSITIONS = {
     "CREATE": CREATE,
     "DECIDE": DECIDE,
@@ -355,5 +368,6 @@ TRANSITIONS = {
     "WAITING": WAITING,
     "FINISH": FINISH,
     "RELEASE": RELEASE,
+    "FORCE_END": FORCE_END,
 }
 """Every transition there is, by name."""

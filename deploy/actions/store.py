@@ -358,6 +358,26 @@ class ActionStore(ActionReader):
         return result in ("done", "replayed")
 
     @redis_errors
+    def force_end(
+        self, action_id: str, outcome: Outcome, *, by: str, request_id: str, even_held: bool
+    ) -> Decision:
+        """End a running action from outside of its run, which writes nothing more from then on; with
+        `even_held` also while a bot has it. `by` is who does, as the audit trail names them.
+
+        What the cluster holds is for the outcome to say: nobody has looked.
+        """
+        if not plausible(action_id):
+            return Decision("gone", None)
+        words, state = canonical(_words(outcome)), outcome.state.value
+        result, action = self._records.run(
+            "FORCE_END", action_id, request_id, by, state, words, int(even_held)
+        )
+        if action is not None:
+            self._records.index(action_id)
+            self._tell_beside(action)
+        return Decision(result, action)
+
+    @redis_errors
     def release(self, action_id: str, owner: str, fence: int) -> None:
         """Let another bot take the run over at once."""
         self._records.run("RELEASE", action_id, owner, fence)

@@ -3,6 +3,7 @@
 What a person may do is asked at that moment; the order of the checks stands in the store's script.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,11 @@ from deploy.changes.policies import Policies
 from deploy.changes.propose import REASON_LIMIT
 from deploy.commands import Command
 from deploy.errors import GatewayBotError, InvalidInput, Refused, Unavailable
+from deploy.log_context import Stopwatch
 from deploy.retry import RunLost
 from deploy.rollouts.ways_out import stuck_on
+
+log = logging.getLogger(__name__)
 
 _RIGHTS: Mapping[Choice, Right] = {
     "confirm": Right.CONFIRM,
@@ -66,6 +70,7 @@ class Decider:
         NotAllowed for whoever may not; Refused in a freeze; Unavailable where it cannot be read who
         may decide.
         """
+        watch = Stopwatch.started()
         action = self._store.get(action_id)
         if action is None:
             return Decision("gone", None)
@@ -90,12 +95,12 @@ class Decider:
         self._replaced(decision, action)
         if decision.result == "window-closed":
             self._store.lapse(action_id)
-        self._wake(action_id)
-        return decision
+        return self._noted("agree", by, decision, watch)
 
     def deny(self, action_id: str, by: By, reason: str) -> Decision:
         """An approver says no, for a reason. InvalidInput without one; NotAllowed for whoever may
         not; Unavailable as above."""
+        watch = Stopwatch.started()
         why = checked_reason(reason)
         action = self._store.get(action_id)
         if action is None:
@@ -110,35 +115,35 @@ class Decider:
             request_id=by.request_id,
             facts=self._facts(action, by.user),
         )
-        self._wake(action_id)
-        return decision
+        return self._noted("deny", by, decision, watch)
 
     def cancel(self, action_id: str, by: By) -> Decision:
         """The requester takes it back, while it has not started. NotAllowed for anybody else;
         Unavailable as above."""
+        watch = Stopwatch.started()
         action = self._store.get(action_id)
         if action is not None:
             self._check("cancel", action, by.user)
         decision = self._store.cancel(
             action_id, by=by.user, digest=by.digest, request_id=by.request_id
         )
-        self._wake(action_id)
-        return decision
+        return self._noted("cancel", by, decision, watch)
 
     def stop(self, action_id: str, by: By) -> Decision:
         """The requester or an approver stops what runs: it writes nothing more and ends at a safe
         point. NotAllowed for anybody else; Unavailable as above."""
+        watch = Stopwatch.started()
         action = self._store.get(action_id)
         if action is None:
             return Decision("gone", None)
         self._authority.check_act(Right.STOP, by.user, action)
         decision = self._store.stop(action_id, by=by.user, request_id=by.request_id)
-        self._wake(action_id)
-        return decision
+        return self._noted("stop", by, decision, watch)
 
     def keep_waiting(self, action_id: str, by: By, cause: str) -> Decision:
         """The requester or an approver waits although the rollout is stuck on that cause. NotAllowed
         for anybody else; Unavailable as above."""
+        watch = Stopwatch.started()
         action = self._store.get(action_id)
         if action is None:
             return Decision("gone", None)
@@ -148,7 +153,16 @@ class Decider:
         decision = self._store.keep_waiting(
             action_id, by=by.user, cause=cause, request_id=by.request_id
         )
-        self._wake(action_id)
+        return self._noted("keep waiting", by, decision, watch)
+
+    def _noted(self, what: str, by: By, decision: Decision, watch: Stopwatch) -> Decision:
+        """Have the log say what came of it, and the bot look at what has changed."""
+        known, action = {"user": by.user}, decision.action
+        if action is not None:
+            ref = action.ref
+            known |= {"action": action.id, "gateway": str(ref), "cluster": ref.cluster}
+            self._wake(action.id)
+        log.info("%s", what, extra={**known, **watch.event("decision", decision.result)})
         return decision
 
     def would(self, verdict: Choice, action: Action, user: str, digest: str = "") -> str:

@@ -1,6 +1,7 @@
 """The only place where an action comes into being: for commands, buttons and automation alike."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ from deploy.rules.finding import Finding
 from deploy.rules.managed import MANAGED_ELSEWHERE
 from deploy.specs.overlay import merged, unpinned
 from deploy.specs.spec import spec_from_mapping, spec_to_mapping
+
+log = logging.getLogger(__name__)
 
 REASON_LIMIT = 500
 _DAY = 86_400.0
@@ -249,6 +252,9 @@ class Proposer:
             batch=ask.batch,
         )
         self._replace_earlier(action, recent)
+        about = {"action": new_id, "gateway": str(ask.ref), "cluster": ask.ref.cluster}
+        extra = {"event": "proposal", "outcome": action.state.value, "user": ask.requester, **about}
+        log.info("%s is proposed", ask.kind, extra=extra)
         self._wake(new_id)
         return action
 

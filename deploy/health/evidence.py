@@ -19,6 +19,7 @@ from deploy.health.heartbeat import (
 )
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.log_context import carried
 from deploy.observed import inventory
 from deploy.observed.given import read_given
 from deploy.observed.pods import PodProgress, pod_progress, token_secret_of
@@ -117,12 +118,12 @@ def _begin(pool: ThreadPoolExecutor, cluster: Cluster, asked: Asked, log_lines: 
         asked,
         {
             pod["metadata"]["name"]: (
-                reported(pool.submit(_log, cluster, asked.deployment, pod, log_lines)),
-                reported(pool.submit(_answer, cluster, pod)),
+                reported(pool.submit(carried(_log), cluster, asked.deployment, pod, log_lines)),
+                reported(pool.submit(carried(_answer), cluster, pod)),
             )
             for pod in pods
         },
-        reported(pool.submit(_unlogged, cluster, asked.deployment)),
+        reported(pool.submit(carried(_unlogged), cluster, asked.deployment)),
     )
 
 

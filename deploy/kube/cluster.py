@@ -26,6 +26,7 @@ from deploy.kube.pod_reads import PodReads
 from deploy.kube.shapes import Shape
 from deploy.kube.unconfirmed import Unconfirmed
 from deploy.kube.watching import Watch
+from deploy.log_context import carried
 from deploy.waits import Waits
 
 FIELD_MANAGER = "gateway-bot"
@@ -351,7 +352,7 @@ class Cluster(PodReads, PlaceReads):
 
     def begin(self, call: Callable[[], T]) -> Future[T]:
         """Start one call beside others; its result or error is the future's."""
-        return reported(self._pool.submit(self.waits.carried(call)))
+        return reported(self._pool.submit(carried(self.waits.carried(call))))
 
     def at_once(self, calls: Sequence[Callable[[], T]]) -> tuple[T, ...]:
         """The results of independent calls made in parallel, in their order.

@@ -16,6 +16,7 @@ from deploy.kube.api_errors import OwnershipConflicts
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.kube.watching import Change, Watch
+from deploy.log_context import carried
 from deploy.masking import mask_secrets
 from deploy.observed.pods import PodProgress
 from deploy.observed.progress import Progress, progress_of
@@ -337,7 +338,10 @@ def _watching(cluster: Cluster, ref: GatewayRef, chosen: str) -> Iterator[_News]
     }
     threads = [
         threading.Thread(
-            target=news.read, args=(kind, watch), name=f"follow-{ref.name}-{kind}", daemon=True
+            target=carried(news.read),
+            args=(kind, watch),
+            name=f"follow-{ref.name}-{kind}",
+            daemon=True,
         )
         for kind, watch in watches.items()
     ]

@@ -18,6 +18,7 @@ from deploy.health.evidence import ASKED, Asked, heartbeats
 from deploy.health.heartbeat import Heartbeat, PodHeartbeat, heartbeat_of_pods
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
+from deploy.log_context import carried
 from deploy.observed.pods import is_leaving
 from deploy.observed.selecting import labelled
 from deploy.rendering.labels import selector
@@ -160,7 +161,7 @@ class Observer:
                     return
 
         name = f"refusals of {self._spec.ref.name}"
-        threading.Thread(target=work, name=name, daemon=True).start()
+        threading.Thread(target=carried(work), name=name, daemon=True).start()
         try:
             yield found
         finally:

@@ -10,6 +10,7 @@ from deploy.actions.batches import Batch, Batches, Selection, Unplanned, batch_i
 from deploy.actions.store import ActionStore
 from deploy.errors import GatewayBotError
 from deploy.gateway import GatewayRef
+from deploy.log_context import request_reference
 from handlers.actions import asking
 from handlers.actions.asking import words
 from handlers.slack.payloads import Request
@@ -17,8 +18,6 @@ from handlers.views import batch_replies
 from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
-
-_FAULT = "The bot has a fault here; its log has the details."
 
 
 @dataclass(frozen=True)
@@ -109,10 +108,16 @@ def _plan(needs: Needs, request: Request, batch: Batch, ref: GatewayRef, ask_one
         needs.batches.skip(batch, ref, _unplanned(ref, error).why, error.reason)
     except Exception:  # one that cannot be planned takes nothing from the others
         log.exception("%s of %s could not be planned", batch.selection.kind, ref)
-        needs.batches.skip(batch, ref, _FAULT)
+        needs.batches.skip(batch, ref, _fault(request))
     else:
         if reply is not None:
             needs.batches.skip(batch, ref, reply.text)
+
+
+def _fault(request: Request) -> str:
+    return (
+        f"The bot has a fault here; its log has the details under {request_reference(request.id)}."
+    )
 
 
 def _unplanned(ref: GatewayRef, error: GatewayBotError) -> Unplanned:

@@ -33,6 +33,7 @@ class Fake:
 
 bot.app.Bot = Fake
 bot.run.load_settings = bot.run.load_secrets = lambda _: None
+bot.run.known_secrets, bot.run.start_line = lambda *_: (), lambda *_: ""
 LOADING
 sys.exit(bot.run.run(Path("settings.yaml"), "error"))
 """

@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.owed import Owed
-from deploy.errors import Unavailable
+from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.health.live_messages import LiveMessages
 from handlers.messages.engine import Engine
 from handlers.messages.live import STOP
@@ -26,6 +26,7 @@ from handlers.messages.store import (
     PostedTwice,
 )
 from handlers.messages.turn import Turns
+from handlers.messages.unshown import UnshownMessages
 from handlers.views.text import section
 from tests.faults.message_scene import INDEX, Bot, Call, Clock, Seen, pass_by, refusal, settle
 from tests.support.redis_servers import started
@@ -231,6 +232,45 @@ def test_a_state_that_slack_refuses_is_reported_and_the_next_one_is_shown(
     settle(redis, [bot])
     assert Seen(person).says("stopped by")
     assert Seen(person).twice() == []
+
+
+def test_a_message_that_slack_refused_is_tried_anew_or_dropped_for_whoever_keeps_the_bot(
+    redis: Any, person: Person, client: WebClient
+) -> None:
+    refusing = [False]
+
+    def answers(call: Call) -> Exception | None:
+        struck = refusing[0] and call[0] == "chat.update"
+        return refusal("invalid_arguments") if struck else None
+
+    def texts() -> str:
+        return "\n".join(message["text"] for _, message in Seen(person).all)
+
+    bot = Bot(redis, client, watches, trouble=answers)
+    stores = {name: begun(redis, name) for name in ("r1", "r2")}
+    settle(redis, [bot])
+    unshown = UnshownMessages(redis, "operator")
+    assert unshown.all() == []
+    refusing[0] = True
+    for name, store in stores.items():
+        text = f"second look of {name}"
+        store.show(name, {"text": text, "blocks": [section(text)]})
+    settle(redis, [bot])
+    assert sorted(each.name for each in unshown.all()) == ["watch:r1", "watch:r2"]
+    refusing[0] = False
+    unshown.drop("watch:r2", "dropped by ana: not worth it")
+    unshown.again("watch:r1")
+    settle(redis, [bot])
+    assert "second look of r1" in texts()
+    assert "second look of r2" not in texts()
+    assert [(e.name, e.why) for e in unshown.all()] == [
+        ("watch:r2", "dropped by ana: not worth it")
+    ]
+    with pytest.raises(NotFound):
+        unshown.again("watch:r3")
+    assert MessageStore(redis, "bot-2").take("watch", "r1") is not None
+    with pytest.raises(Conflict, match="A bot works on the message watch:r1 now"):
+        unshown.drop("watch:r1", "no")
 
 
 def test_the_end_of_a_message_that_somebody_deleted_is_logged_with_its_key(

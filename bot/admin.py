@@ -1,0 +1,228 @@
+"""`gateway-bot admin`: what an operator does about actions and messages that are stuck.
+
+Nothing here goes around the table of edges or the audit trail: an end from outside is a transition
+like any other, and names who made it and why.
+"""
+
+import getpass
+import secrets as entropy
+import socket
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.clients import audit_key, clusters_of, redis_of
+from bot.settings import load_secrets, load_settings
+from deploy.actions import connection, endings
+from deploy.actions.action import Action, State
+from deploy.actions.audit import AuditLog
+from deploy.actions.fencing import Fences
+from deploy.actions.store import ActionStore
+from deploy.changes.decide import checked_reason
+from deploy.changes.kinds import KINDS, codec_of
+from deploy.errors import Conflict, GatewayBotError, NotFound
+from deploy.masking import mask_secrets
+from deploy.observed import inventory
+from deploy.times import minute_of
+from handlers.messages.unshown import UnshownMessages
+
+_NOT_ENDED = {
+    "gone": "There is no action {id}; what ended is kept for `redis.keep_days`.",
+    "already": "Action {id} has ended: it is {state}.",
+    "not-running": "Action {id} does not run yet: it is {state}.",
+    "held": "The bot {owner} works on action {id}: it renewed its hold seconds ago.",
+}
+_REMEDIES = {
+    "not-running": "It can be cancelled in Slack, and expires automatically.",
+    "held": "Stop it in Slack with the command `stop {id}`, or add --even-held.",
+}
+
+
+def actions(config: Path, *, stuck: bool = False) -> int:
+    """Print the actions that have not ended, oldest first; `stuck` only those that run, or should, and
+    that no bot has."""
+    store = _store(config)
+    listing, now = store.listing(), store.now()
+    shown = [each for each in listing.actions if not stuck or _stuck(each, now)]
+    _table(
+        ("ID", "KIND", "GATEWAY", "STATE", "SINCE", "HELD BY"),
+        [
+            (each.id, each.kind, str(each.ref), each.state, _since(each), _holder(each, now))
+            for each in shown
+        ],
+    )
+    for name in listing.unreadable:
+        print(f"{name}  cannot be read: a newer bot wrote it, or it is damaged")
+    return 0
+
+
+def show(config: Path, action_id: str) -> int:
+    """Print one action, with its log. NotFound where there is none."""
+    store = _store(config)
+    action, events = store.told(action_id)
+    if action is None:
+        raise NotFound(_NOT_ENDED["gone"].format(id=action_id))
+    outcome = action.outcome
+    for name, value in (
+        ("id", action.id),
+        ("kind", action.kind),
+        ("gateway", str(action.ref)),
+        ("state", action.state),
+        ("requester", action.requester),
+        ("reason", action.why),
+        ("decided by", action.decided_by),
+        ("stopped by", action.stop_by),
+        ("held by", _holder(action, store.now())),
+        ("attempts", str(action.attempts)),
+        ("outcome", f"{outcome.happened} {outcome.meaning}" if outcome else ""),
+    ):
+        if value:
+            print(f"{name + ':':<12} {_one_line(value)}")
+    print("log:")
+    for event in events:
+        who = f" by {event.who}" if event.who else ""
+        print(
+            f"  {minute_of(event.at)}  {event.name}{who}  {_one_line(event.detail)[:200]}".rstrip()
+        )
+    return 0
+
+
+def end(config: Path, action_id: str, state: str, reason: str, *, even_held: bool = False) -> int:
+    """End a running action as `unknown` or `failed`. Conflict where it does not run, or where a bot has
+    it and `even_held` is not given; InvalidInput without a reason."""
+    why, by = checked_reason(reason), _operator()
+    outcome = endings.forced(State(state), by, why)
+    decision = _store(config).force_end(
+        action_id, outcome, by=by, request_id=f"admin:{entropy.token_hex(8)}", even_held=even_held
+    )
+    action = decision.action
+    if not decision.counted:
+        known = {
+            "id": action_id,
+            "state": action.state if action else "",
+            "owner": action.lease_owner if action else "",
+        }
+        said = _NOT_ENDED.get(decision.result, "Action {id} cannot be ended: {state}.")
+        remedy = _REMEDIES.get(decision.result, "")
+        raise Conflict(said.format(**known), remedy=remedy.format(**known))
+    print(f"Action {action_id} ended {state}. Its message and the audit trail say so.")
+    print("What the cluster holds was not looked at: look at the gateway's status.")
+    return 0
+
+
+def leases(config: Path) -> int:
+    """Print who holds the Lease of each gateway; 1 where a cluster could not be read."""
+    settings = load_settings(config)
+    rows: list[tuple[str, ...]] = []
+    unread: list[str] = []
+    for name, cluster in clusters_of(settings).items():
+        fences = Fences({name: cluster})
+        try:
+            found = cluster.everywhere("Deployment")
+            unread += (f"cluster {name}: {why}" for why in found.refused)
+            for deployment in filter(inventory.is_gateway, found.items):
+                ref = inventory.ref_of(name, deployment)
+                held = fences.held(ref)
+                if held is None:
+                    rows.append((str(ref), "", "", "", "never taken"))
+                    continue
+                ends = "free"
+                if held.holder:
+                    left = held.until - cluster.now()
+                    ends = f"for {left:.0f}s" if left > 0 else f"lapsed {-left:.0f}s ago"
+                rows.append((str(ref), held.holder, held.action_id, str(held.fence), ends))
+        except GatewayBotError as error:
+            unread.append(f"cluster {name}: {error.happened}")
+        finally:
+            cluster.close()
+    _table(("GATEWAY", "HOLDER", "LAST ACTION", "FENCE", "HELD"), rows)
+    for line in unread:
+        print(f"UNREAD  {line}")
+    return 1 if unread else 0
+
+
+def messages(config: Path) -> int:
+    """Print the messages that do not show what they should, those that fail the longest first."""
+    found = UnshownMessages(_redis(config), _operator()).all()
+    rows = [(e.name, minute_of(e.since) if e.since else "", _one_line(e.why)) for e in found]
+    _table(("MESSAGE", "SINCE", "WHY"), rows)
+    return 0
+
+
+def repost(config: Path, name: str, reason: str) -> int:
+    """Have a message tried anew. NotFound where there is none; InvalidInput without a reason."""
+    why, redis = checked_reason(reason), _redis(config)
+    UnshownMessages(redis, _operator()).again(name)
+    _record(config, redis, "message tried again", name, why)
+    print(f"The bot tries the message {name} again now.")
+    return 0
+
+
+def drop(config: Path, name: str, reason: str) -> int:
+    """Have a message never shown again. NotFound where there is none; InvalidInput without a reason."""
+    why, redis, by = checked_reason(reason), _redis(config), _operator()
+    UnshownMessages(redis, by).drop(name, f"dropped by {by}: {why}")
+    _record(config, redis, "message dropped", name, why)
+    print(f"The message {name} is not tried again. Its action or warning is not changed by that.")
+    return 0
+
+
+def _record(config: Path, redis: Any, event: str, name: str, why: str) -> None:
+    """Into the audit trail: what was done to a message from the command line."""
+    now = connection.now_of(redis)
+    AuditLog(redis, key=audit_key(load_secrets(load_settings(config)))).append(
+        event,
+        _operator(),
+        why,
+        subject=f"message-{name}",
+        kind="message",
+        version=int(now * 1000),
+        at=now,
+    )
+
+
+def _redis(config: Path) -> Any:
+    settings = load_settings(config)
+    return redis_of(settings, load_secrets(settings))()
+
+
+def _store(config: Path) -> ActionStore:
+    keep_days = load_settings(config).redis.keep_days
+    return ActionStore(_redis(config), codec_of(KINDS), keep_days=keep_days)
+
+
+def _operator() -> str:
+    """The person at this machine, as far as it knows."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = "an unknown user"
+    return f"{name}@{socket.gethostname()} (operator)"
+
+
+def _stuck(action: Action, now: float) -> bool:
+    return action.under_way and action.lease_until <= now
+
+
+def _holder(action: Action, now: float) -> str:
+    if action.state is not State.RUNNING:
+        return ""
+    if action.lease_until > now:
+        return action.lease_owner
+    return f"nobody; {action.lease_owner} until {minute_of(action.lease_until)}"
+
+
+def _since(action: Action) -> str:
+    return minute_of(action.decided_at or action.created_at)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(mask_secrets(text).split())
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    every = [titles, *rows]
+    widths = [max(len(row[at]) for row in every) for at in range(len(titles))]
+    for row in every:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())

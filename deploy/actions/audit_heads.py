@@ -1,0 +1,135 @@
+"""How far the audit trail had come, as it is known outside Redis. Pure.
+
+Whoever holds a gateway's Lease notes there the newest entry of the trail, and standard output has
+all of them. So a Redis that was lost, emptied or restored is told from one in which nothing was ever
+written, and the lines that several bots wrote make one trail again.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.actions.audit import Sealed
+
+HEAD_ANNOTATION = "gateway-bot.io/audit-head"
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest entry of a trail: its number and its hash."""
+
+    n: int
+    hash: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Head | None":
+        """What `str` of one gave; None where it is none."""
+        number, _, digest = text.partition(":")
+        known = number.isascii() and number.isdecimal() and len(number) < 16 and digest
+        return cls(int(number), digest) if known else None
+
+    def __str__(self) -> str:
+        return f"{self.n}:{self.hash}"
+
+
+def newer(known: str, head: str) -> str:
+    """The further one of two heads as they are noted. A trail that was begun anew does not replace
+    what was known of the earlier one."""
+    before, now = Head.parse(known), Head.parse(head)
+    if now is None or (before is not None and before.n > now.n):
+        return known
+    return head
+
+
+def missing(chain: Sequence[Sealed], heads: Mapping[str, Head]) -> Iterator[str]:
+    """What `heads`, by where each is known from, show to be missing from a chain, in words."""
+    known = {n: each.hash for each in chain if (n := _number(each))}
+    newest, first = max(known, default=0), min(known, default=0)
+    where, furthest = max(heads.items(), key=lambda each: each[1].n, default=("", Head(0, "")))
+    if furthest.n > newest:
+        ends = f"ends with entry {newest}" if newest else "has no entries"
+        yield (
+            f"it {ends}, which is shorter than what was written to the log: {where} has entry "
+            f"{furthest.n}"
+        )
+    for place, head in heads.items():
+        if first <= head.n <= newest and known.get(head.n, head.hash) != head.hash:
+            yield f"entry {head.n} is not the one that {place} has: the trail was begun anew, or rewritten"
+
+
+def head_of(chain: Iterable[Sealed]) -> Head | None:
+    """The entry of the highest number; None where there are none."""
+    numbered = ((_number(each), each.hash) for each in chain)
+    n, digest = max(numbered, default=(0, ""))
+    return Head(n, digest) if n else None
+
+
+@dataclass
+class _Chain:
+    entries: list[Sealed] = field(default_factory=list)
+    last: int = 0
+
+
+def merged(lines: Iterable[Sealed]) -> list[list[Sealed]]:
+    """What several bots wrote as one trail, by number; an entry that was written twice is one.
+
+    More than one where it was begun anew, because Redis had lost it, the earliest first.
+    """
+    chains: list[_Chain] = []
+    ends: dict[str, _Chain] = {}
+    unnumbered: list[Sealed] = []
+    for _, _, each in sorted(_numbered(lines, unnumbered), key=lambda entry: entry[:2]):
+        data = json.loads(each.text)
+        before = str(data.get("prev", ""))
+        chain = ends.pop(before, None) if before else None
+        if chain is None and before and chains:
+            # One before it is missing; which, is for whoever looks through the chain.
+            chain = max(chains, key=lambda c: c.last)
+        if chain is None:
+            chain = _Chain()
+            chains.append(chain)
+        chain.entries.append(each)
+        chain.last = _number(each)
+        ends[each.hash] = chain
+    found = [chain.entries for chain in sorted(chains, key=_began)]
+    if unnumbered:
+        found = [*found[:-1], [*(found[-1] if found else []), *unnumbered]]
+    return found
+
+
+def _numbered(
+    lines: Iterable[Sealed], unnumbered: list[Sealed]
+) -> Iterator[tuple[int, float, Sealed]]:
+    seen = set()
+    for each in lines:
+        if (each.text, each.hash) in seen:
+            continue
+        seen.add((each.text, each.hash))
+        if n := _number(each):
+            yield n, _at(each), each
+        else:
+            unnumbered.append(each)
+
+
+def _began(chain: _Chain) -> float:
+    return _at(chain.entries[0])
+
+
+def _number(each: Sealed) -> int:
+    """The entry's number; 0 where it is not an entry."""
+    n = _data(each).get("n")
+    return n if isinstance(n, int) and n > 0 else 0
+
+
+def _at(each: Sealed) -> float:
+    at = _data(each).get("at")
+    return float(at) if isinstance(at, int | float) else 0.0
+
+
+def _data(each: Sealed) -> Mapping[str, Any]:
+    try:
+        data = json.loads(each.text)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
