@@ -8,7 +8,7 @@ from typing import Protocol
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from deploy.actions.action import Action
+from deploy.actions.action import Action, State
 from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
 from deploy.changes.decide import Decider
@@ -63,6 +63,8 @@ def redrawn(
 
 
 def _view(needs: Needs, action: Action, user: str, modal: str, said: Reply | None = None) -> View:
-    _, blocks = action_view.render(action, needs.authority.environment)
+    others = needs.store.open_on(action.ref) if action.state is State.PENDING else ()
+    beside = [each for each in others if each.id != action.id]
+    _, blocks = action_view.render(action, needs.authority.environment, beside=beside)
     may = allowed(needs.decider, needs.authority, action, user)
     return modals.review(action, blocks, may, modal, time.time(), said.blocks if said else ())

@@ -127,3 +127,11 @@ def test_what_opens_from_a_modal_stands_on_top_of_it(desk: Desk) -> None:
     assert desk.how == ["open", "push"]
     desk.reviews(BEN, modal="list")
     assert desk.how[-1] == "push"
+
+
+def test_the_modal_names_what_else_is_pending_on_the_gateway(server: Valkey) -> None:
+    desk = Desk(connect(server.url))
+    desk.ask(by_approvers(people=PEOPLE))
+    actions.ask(desk.changes.store, "BBBBBB", ref=PROD, requester=DAN)
+    said = json.dumps(desk.reviews(BEN))
+    assert f"`deploy` by <@{DAN}> is pending on this gateway (action `BBBBBB`)" in said
