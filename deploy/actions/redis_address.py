@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from typing import Literal, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from deploy.errors import InvalidInput
 
@@ -53,10 +53,27 @@ class RedisAddress:
     ssl: Mapping[str, str | bool] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """Of a URL with any number of hosts, which Python's urlsplit checks as if they were one."""
+
+    scheme: str
+    netloc: str
+    path: str
+    query: str
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        scheme, _, rest = url.partition("://")
+        before, _, query = rest.partition("?")
+        netloc, _, path = before.partition("/")
+        return cls(scheme.lower(), netloc, path, query)
+
+
 def address_of(url: str) -> RedisAddress:
     """What the URL names. InvalidInput where it is of no known kind or one of its parts is wrong;
     it is never quoted, since it may hold a password."""
-    parts = urlsplit(url)
+    parts = _Parts.of(url)
     if parts.scheme not in _SCHEMES:
         raise _wrong(
             "The Redis URL is of no known kind.",
@@ -93,7 +110,7 @@ def address_of(url: str) -> RedisAddress:
 
 def without_login(address: RedisAddress) -> RedisAddress:
     """The same for whoever signs in by other means."""
-    login = urlsplit(address.url).netloc.rpartition("@")[0]
+    login = _Parts.of(address.url).netloc.rpartition("@")[0]
     bare = address.url.replace(f"://{login}@", "://", 1) if login else address.url
     return replace(address, url=bare, username=None, password=None)
 
@@ -113,7 +130,7 @@ def _host(text: str, usual: int) -> tuple[str, int]:
     return host, port or usual
 
 
-def _db(topology: Topology, parts: SplitResult, options: Mapping[str, str]) -> int:
+def _db(topology: Topology, parts: _Parts, options: Mapping[str, str]) -> int:
     text = options.get("db", "0")
     if not text.isdecimal():
         raise _wrong("“db” in the Redis URL is not a number.", "Write db=0, or leave it out.")

@@ -1,16 +1,18 @@
 """What a Redis URL names is what was written into it, whatever a password has in it."""
 
+import contextlib
 from urllib.parse import quote
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.actions.redis_address import address_of, without_login
+from deploy.errors import InvalidInput
 
 HOSTS = st.lists(
     st.tuples(
         st.from_regex(
-            r"[a-z][a-z0-9-]{0,20}(\.example)?|10\.0\.0\.\d|\[2001:db8::\d\]", fullmatch=True
+            r"[a-z][a-z0-9-]{0,20}(\.example)?|10\.0\.0\.[0-9]|\[2001:db8::[0-9]\]", fullmatch=True
         ),
         st.integers(1, 65535),
     ),
@@ -45,3 +47,9 @@ def test_ports_are_usual_where_none_is_written() -> None:
     assert address_of("redis+sentinel://one,two:1").hosts == (("one", 26379), ("two", 1))
     assert address_of("rediss+cluster://one").hosts == (("one", 6379),)
     assert address_of("redis+sentinel://one").service == "mymaster"
+
+
+@given(st.text(max_size=60), st.sampled_from(["redis+sentinel", "rediss+cluster", "rediss", "x"]))
+def test_whatever_a_url_is_it_is_read_or_refused_in_words(rest: str, scheme: str) -> None:
+    with contextlib.suppress(InvalidInput):
+        address_of(f"{scheme}://{rest}")
