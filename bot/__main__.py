@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run the bot")
-    check = commands.add_parser("check", help="prove each connection the settings name")
+    check = commands.add_parser("check", help="test each connection in the settings")
     for command in (run, check):
         command.add_argument(
             "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
@@ -42,27 +42,35 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     render = commands.add_parser("render", help="print the manifests of a gateway")
     render.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the gateway's spec")
-    audit = commands.add_parser("audit", help="look after the audit trail")
+    audit = commands.add_parser("audit", help="verify the audit trail")
     verify = audit.add_subparsers(dest="audit", required=True, metavar="COMMAND").add_parser(
-        "verify", help="find whatever was changed in it"
+        "verify", help="find entries that were changed"
     )
     verify.add_argument(
         "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
     )
     verify.add_argument(
-        "--file", type=Path, help="check what the bot wrote to standard output instead of Redis"
+        "--file", type=Path, help="check the bot's standard output from this file instead of Redis"
     )
     demo = commands.add_parser(
-        "demo", help="run the bot with a Slack, an Azure and clusters of its own, on this machine"
+        "demo", help="run the bot on this machine with a simulated Slack, Azure and clusters"
     )
-    demo.add_argument("--port", type=port, default=3000, help="of the page; 0 takes any free one")
-    demo.add_argument("--data", type=Path, help="keep everything here, and continue from it")
+    demo.add_argument(
+        "--port", type=port, default=3000, help=("port of the page; 0 picks a free one")
+    )
+    demo.add_argument(
+        "--data", type=Path, help=("keep all data in this directory, and resume from it")
+    )
     demo.add_argument("--no-open", action="store_true", help="do not open the browser")
     demo.add_argument("--kubeconfig", type=Path, help="use these clusters instead of emulated ones")
     demo.add_argument(
         "--slack-mode", choices=("socket", "http"), default="socket", help="how Slack delivers"
     )
-    demo.add_argument("--world", type=Path, help="who and what there is: docs/demo.md")
+    demo.add_argument(
+        "--world",
+        type=Path,
+        help=("file that describes the demo's people and gateways: docs/demo.md"),
+    )
     return parser
 
 

@@ -100,9 +100,9 @@ def connect(
     if scheme == "redis+cluster":
         return redis.RedisCluster.from_url(url.replace("redis+cluster", "redis", 1), **options)
     raise InvalidInput(
-        "The Redis URL is of no known kind.",
+        "The scheme of the Redis URL is unknown.",
         field="redis.url",
-        remedy="It starts with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://.",
+        remedy="Use redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://.",
     )
 
 

@@ -109,7 +109,7 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest], now: float) -> Iter
     crashing = sum(map(crashes, pods))
     if crashing:
         what = "1 pod crashes" if crashing == 1 else f"{crashing} pods crash"
-        yield Attention(WRONG, Sign.CRASHING, f"{what} again and again.")
+        yield Attention(WRONG, Sign.CRASHING, f"{what} repeatedly.")
     restarted = [pod for pod in pods if is_ready(pod) and restarts_of(pod) >= 3]
     if restarted:
         most = max(map(restarts_of, restarted))
@@ -141,7 +141,7 @@ def _of_token(token: TokenFacts | None, gateway: str, now: float) -> Iterator[At
         )
         return
     if facts is None:
-        yield Attention(SOON, Sign.TOKEN_UNKNOWN, f"Its token is not known: {token.error}.")
+        yield Attention(SOON, Sign.TOKEN_UNKNOWN, f"Its token cannot be read: {token.error}.")
         return
     if facts.gateway and gateway and facts.gateway != gateway:
         yield Attention(
