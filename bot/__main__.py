@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, help="print the version and end")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     run = commands.add_parser("run", help="run the bot")
-    check = commands.add_parser("check", help="prove each connection the settings name")
+    check = commands.add_parser("check", help="test each connection in the settings")
     for command in (run, check):
         command.add_argument(
             "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
@@ -55,9 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_installing(commands)
     render = commands.add_parser("render", help="print the manifests of a gateway")
     render.add_argument("spec", type=Path, metavar="SPEC.yaml", help="the gateway's spec")
-    audit = commands.add_parser("audit", help="look after the audit trail")
+    audit = commands.add_parser("audit", help="verify or print the audit trail")
     trail = audit.add_subparsers(dest="audit", required=True, metavar="COMMAND")
-    verify = trail.add_parser("verify", help="find whatever was changed in it, or is missing")
+    verify = trail.add_parser("verify", help="find entries that were changed or are missing")
     export = trail.add_parser("export", help="print its entries as JSON lines")
     for command in (verify, export):
         command.add_argument(
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         default=[],
-        help="what a bot wrote to standard output; once for each replica",
+        help="the standard output of a bot; once for each replica",
     )
     export.add_argument(
         "--gateway", default="", help="only of this one: [[CLUSTER/]NAMESPACE/]NAME"
@@ -77,16 +77,24 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--until", default="", help="before this moment, as above")
     _add_admin(commands)
     demo = commands.add_parser(
-        "demo", help="run the bot with a Slack, an Azure and clusters of its own, on this machine"
+        "demo", help="run the bot on this machine with a simulated Slack, Azure and clusters"
     )
-    demo.add_argument("--port", type=port, default=3000, help="of the page; 0 takes any free one")
-    demo.add_argument("--data", type=Path, help="keep everything here, and continue from it")
+    demo.add_argument(
+        "--port", type=port, default=3000, help=("port of the page; 0 picks a free one")
+    )
+    demo.add_argument(
+        "--data", type=Path, help=("keep all data in this directory, and resume from it")
+    )
     demo.add_argument("--no-open", action="store_true", help="do not open the browser")
     demo.add_argument("--kubeconfig", type=Path, help="use these clusters instead of emulated ones")
     demo.add_argument(
         "--slack-mode", choices=("socket", "http"), default="socket", help="how Slack delivers"
     )
-    demo.add_argument("--world", type=Path, help="who and what there is: docs/demo.md")
+    demo.add_argument(
+        "--world",
+        type=Path,
+        help=("file that describes the demo's people and gateways: docs/demo.md"),
+    )
     return parser
 
 

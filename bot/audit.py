@@ -177,4 +177,6 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read.", remedy="Give another --file.") from error
+        raise InvalidInput(
+            f"{path} cannot be read.", remedy=("Pass another file with --file.")
+        ) from error

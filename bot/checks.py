@@ -116,9 +116,12 @@ def _slack(settings: Settings, secrets: Secrets) -> str:
     answer = _slack_call(settings, secrets.slack_bot_token.get_secret_value(), "auth.test")
     if answer.get("is_enterprise_install"):
         raise Unavailable(
-            "The bot token is of a whole Enterprise organization.",
-            meaning="A bot serves one workspace: channels and people of others are not told apart.",
-            remedy="Install the app in one workspace and use that installation's bot token.",
+            "The bot token belongs to a whole Enterprise organization.",
+            meaning=(
+                "The bot serves one workspace and cannot tell channels and people of several "
+                "workspaces apart."
+            ),
+            remedy="Install the app in one workspace and use the bot token of that installation.",
         )
     granted = {
         scope.strip()
@@ -142,13 +145,13 @@ _ASKED = 100
 _SCOPES = {
     "commands": "to take commands",
     "chat:write": "to answer",
-    "channels:history": "to find a message whose posting was never confirmed",
-    "im:write": "to notify requesters in person",
-    "im:history": "to notify them once",
+    "channels:history": "to find messages that Slack never confirmed",
+    "im:write": "to notify requesters in direct messages",
+    "im:history": "to notify them only once",
     "usergroups:read": "to know who approves",
     "users:read": "to know who is a member of the workspace",
     "files:write": "to send files",
-    "files:read": "to take a spec as a file",
+    "files:read": "to read specs from uploaded files",
 }
 _HELPFUL = {
     "channels:read": "to find lost requests, and see which channels other workspaces share",
@@ -169,7 +172,7 @@ def _approvers(settings: Settings, secrets: Secrets, environment: Environment) -
     approval = environment.approval
     if approval is None:
         raise Unavailable(
-            "Nobody approves changes there, so nobody can change it.",
+            "It has no approvers, so nobody can change anything there.",
             remedy="Add `approval` to that environment in the settings.",
         )
     token = secrets.slack_bot_token.get_secret_value()
@@ -182,7 +185,7 @@ def _approvers(settings: Settings, secrets: Secrets, environment: Environment) -
     if len(able) < approval.quorum:
         raise Unavailable(
             f"{len(able)} people can approve there, and {approval.quorum} approvals are needed.",
-            meaning="Guests who are not named and deactivated people do not count.",
+            meaning="Deactivated accounts, and guests who are not named, do not count.",
             remedy="Add people to the group, or lower the quorum.",
         )
     return f"{approval.quorum} of {len(able)} people approve"
@@ -235,8 +238,8 @@ def _channel_info(settings: Settings, token: str, channel: str) -> Mapping[str, 
         found: Mapping[str, Any] = client.conversations_info(channel=channel)["channel"]
     except (SlackApiError, SlackClientError, OSError) as error:
         raise Doubtful(
-            f"Whether other workspaces share it cannot be seen: {api_errors.name(error)}.",
-            remedy="The app needs channels:read, and groups:read for a private channel.",
+            f"Could not check whether other workspaces share it: {api_errors.name(error)}.",
+            remedy="Add the scope channels:read (groups:read for a private channel) to the app.",
         ) from error
     return found
 
@@ -249,14 +252,17 @@ def _not_shared(channel: Mapping[str, Any]) -> None:
     if channel.get("is_ext_shared"):
         how = "It is shared with another workspace through Slack Connect."
     elif channel.get("is_org_shared") or channel.get("is_shared"):
-        how = "It is shared with other workspaces of the organization."
+        how = "It is shared with other workspaces in the organization."
     elif channel.get("is_pending_ext_shared") or channel.get("pending_shared"):
-        how = "Another workspace is invited to share it through Slack Connect."
+        how = "Another workspace has been invited to share it through Slack Connect."
     else:
         return
     raise Doubtful(
         how,
-        meaning="People there read plans, warnings and logs of production; they cannot decide.",
+        meaning=(
+            "People there can read plans, warnings and logs of production. They cannot approve "
+            "or deny."
+        ),
         remedy="Stop sharing it, or name another channel in the settings.",
     )
 
@@ -268,11 +274,12 @@ def _slack_call(settings: Settings, token: str, method: str, **given: str) -> Sl
     except SlackApiError as error:
         if api_errors.meaning(error) is api_errors.Meaning.CLOSED:
             raise Unavailable(
-                "The bot is not in that channel.", remedy="Invite it there: `/invite @its-name`."
+                "The bot is not a member of that channel.",
+                remedy="Invite it there: `/invite @its-name`.",
             ) from error
         raise Unavailable(
             f"Slack refused {method}: {api_errors.name(error)}.",
-            remedy="Compare the token and its scopes with docs/slack-app-manifest.yaml.",
+            remedy="Check the token, and compare its scopes with docs/slack-app-manifest.yaml.",
         ) from error
     except (SlackClientError, OSError) as error:
         raise Unavailable(f"Slack does not answer at {settings.slack.api_url}.") from error
@@ -288,7 +295,7 @@ def _mirror(registry: Registry) -> str:
     except GatewayBotError as error:
         raise Doubtful(
             error.happened,
-            meaning="So plans cannot say whether a tag is there.",
+            meaning="Plans cannot check whether a tag exists.",
             remedy=error.remedy,
         ) from error
 

@@ -17,7 +17,7 @@ def cluster_works(cluster: Cluster) -> str:
     if missing:
         raise Unavailable(
             f"The bot may not {', '.join(missing)} in all namespaces.",
-            meaning="So it would see no gateway there.",
+            meaning="It would not see any gateways there.",
             remedy=cluster.places.rights,
         )
     namespaces = cluster.namespaces()
@@ -33,9 +33,11 @@ def cluster_works(cluster: Cluster) -> str:
     if helpful:
         raise Doubtful(
             f"{found}. The bot may not {', '.join(helpful)} in all namespaces.",
-            meaning="Gateways that others run in these kinds are shown only while they have pods; "
-            "without ConfigMaps those are not recognized that only their settings show to be "
-            "gateways. No key is regenerated.",
+            meaning=(
+                "Gateways of these kinds are shown only while they have pods. Without "
+                "ConfigMaps, gateways that only their settings identify are not recognized. "
+                "Keys cannot be regenerated."
+            ),
             remedy=cluster.places.rights,
         )
     return found
@@ -61,17 +63,19 @@ def _listed(cluster: Cluster, version: str) -> str:
             told.append(namespace)
     works = f"Kubernetes {version}, {cluster.places.text}"
     if failed:
-        some = f" No trouble in {', '.join(told)}." if told else ""
+        some = f" No problems in {', '.join(told)}." if told else ""
         raise Unavailable(
             f"{works}. {' '.join([*failed, *doubted])}",
-            meaning=f"Gateways there are not seen, or cannot be changed.{some}",
+            meaning=f"The bot cannot see or change gateways there.{some}",
             remedy=cluster.places.rights,
         )
     if doubted:
         raise Doubtful(
             f"{works}. {' '.join(doubted)}",
-            meaning="What these are for is said to be unknown, or refused where a plan needs it: "
-            "docs/install.md.",
+            meaning=(
+                "Plans and status show the related facts as unknown; plans that need them are "
+                "refused. docs/install.md lists what each right is for."
+            ),
             remedy=cluster.places.rights,
         )
     return f"{works}; may change gateways there"

@@ -84,7 +84,7 @@ def demo(
         while not ended.wait(0.2):
             if sandbox.ended():
                 raise Unavailable(
-                    "A part of the demo ended unexpectedly.", remedy="Start it again."
+                    "A part of the demo stopped unexpectedly.", remedy="Start it again."
                 )
             bot.keep(ended)
     return 0
@@ -120,7 +120,7 @@ class Child:
                     break
                 self._more.wait(0.1)
         raise Unavailable(
-            "A part of the demo did not start.", meaning="Its own words are above.", remedy=""
+            "A part of the demo did not start.", meaning="Its output is above.", remedy=""
         )
 
     def ended(self) -> bool:
@@ -156,7 +156,7 @@ class _Bot:
     def keep(self, ended: threading.Event) -> None:
         """Start it anew if it has died."""
         if self._child is not None and self._child.ended():
-            print("the bot ended; starting it again", file=sys.stderr, flush=True)
+            print("the bot stopped; restarting it", file=sys.stderr, flush=True)
             with contextlib.suppress(GatewayBotError):
                 self.start(ended)
 
@@ -173,7 +173,10 @@ def _valkey(directory: Path, running: contextlib.ExitStack) -> str:
     except ValkeyError as error:
         raise Unavailable(
             f"The demo's Redis cannot start: {error}.",
-            remedy="Another demo may use this --data directory; stop it or choose another.",
+            remedy=(
+                "Another demo may be using this --data directory. Stop it, or choose another "
+                "directory."
+            ),
         ) from error
     running.callback(server.stop)
     return server.url
@@ -198,4 +201,4 @@ def _free_port() -> int:
     for port in random.sample(range(20_000, 32_000), 100):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
-    raise OSError("No port is free on loopback.")
+    raise OSError("No port is free on the loopback interface.")

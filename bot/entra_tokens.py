@@ -84,7 +84,7 @@ class EntraTokens:
             keys = jwt.PyJWKSet.from_dict(answer.json()).keys
         except (requests.RequestException, ValueError, jwt.PyJWTError) as error:
             raise Unavailable(
-                f"Entra ID does not give its keys ({type(error).__name__}).",
-                meaning="So a delivery of Event Grid cannot be checked; Azure repeats it.",
+                f"Entra ID did not return its signing keys ({type(error).__name__}).",
+                meaning="The Event Grid delivery cannot be verified. Azure retries it.",
             ) from error
         return {str(key.key_id): key.key for key in keys}

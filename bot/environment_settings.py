@@ -80,7 +80,7 @@ class ApprovalSettings(Section):
     def _can_be_reached(self) -> "ApprovalSettings":
         people = self.approvers
         if not people.groups and len(set(people.users)) < self.quorum:
-            raise ValueError("fewer approvers are named than the quorum asks for")
+            raise ValueError("fewer approvers are named than the quorum requires")
         return self
 
 
@@ -94,7 +94,7 @@ class FreezeSettings(Section):
     @model_validator(mode="after")
     def _in_order(self) -> "FreezeSettings":
         if self.ends <= self.starts:
-            raise ValueError("a freeze ends after it starts")
+            raise ValueError("a freeze must end after it starts")
         return self
 
 
@@ -105,7 +105,7 @@ def _seconds(value: Any) -> Any:
     """A length of time such as 14d, 6h or 30m, in seconds."""
     if isinstance(value, str) and (found := re.fullmatch(r"([1-9][0-9]{0,3})([mhd])", value)):
         return int(found[1]) * _UNITS[found[2]]
-    raise ValueError("expected a length of time such as 14d, 6h or 30m")
+    raise ValueError("expected a duration such as 14d, 6h or 30m")
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds)]
@@ -201,7 +201,8 @@ class EnvironmentSettings(Section):
     def _a_window_stands_in_for_one_approval(self) -> "EnvironmentSettings":
         if self.windows and self.approval is not None and self.approval.quorum > 1:
             raise ValueError(
-                "windows: true needs approval.quorum 1: an approval window is opened by one approver"
+                "windows: true requires approval.quorum 1, because one approver opens an "
+                "approval window"
             )
         return self
 
@@ -210,10 +211,13 @@ class EnvironmentSettings(Section):
         rotation = self.rotation
         if rotation.mode == "auto" and self.production and not rotation.standing_approval:
             raise ValueError(
-                "rotation: auto in production needs standing_approval, the text that says who approved it"
+                "rotation: auto in production requires standing_approval, a text that records "
+                "who approved it"
             )
         if rotation.mode == "ask" and self.approval is None and self.requesters is None:
-            raise ValueError("rotation: ask needs approval or requesters: nobody could be asked")
+            raise ValueError(
+                "rotation: ask requires approval or requesters, so that there is somebody to ask"
+            )
         return self
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ def render(path: Path) -> int:
     managed = token_spec_from_yaml(text)
     if managed is not None:
         raise InvalidInput(
-            f"The spec {path} has no manifests: it says `manage: token`.",
+            f"The spec {path} has no manifests, because it sets `manage: token`.",
             meaning=f"Others deploy {managed.ref}, and the bot only keeps its token.",
             remedy=f"{Command('export', managed.ref)} shows what runs there.",
         )

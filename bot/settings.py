@@ -161,8 +161,8 @@ class ClusterSettings(Section):
         pattern = next((name for name in names if set(name) & set("*?")), None)
         if pattern is not None:
             raise ValueError(
-                f"{pattern} is a pattern, and namespaces are listed by name: with Roles alone the "
-                "bot cannot ask which there are"
+                f"{pattern} is a pattern; list namespaces by name, because with Roles alone the "
+                "bot cannot list the namespaces"
             )
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -172,7 +172,7 @@ class ClusterSettings(Section):
     @model_validator(mode="after")
     def _one_way_in(self) -> "ClusterSettings":
         if self.in_cluster and (self.kubeconfig or self.context):
-            raise ValueError("in_cluster excludes kubeconfig and context")
+            raise ValueError("in_cluster cannot be combined with kubeconfig or context")
         return self
 
 
@@ -269,7 +269,7 @@ class Settings(Section):
         ids = [user for users in value.values() for user in users]
         twice = sorted({user for user in ids if ids.count(user) > 1})
         if twice:
-            raise ValueError(f"{twice[0]} belongs to two people")
+            raise ValueError(f"{twice[0]} is assigned to two people")
         return value
 
     @model_validator(mode="after")
@@ -337,18 +337,18 @@ def load_settings(path: Path) -> Settings:
     except OSError as error:
         raise InvalidInput(
             f"The settings file {path} cannot be read: {error.strerror}.",
-            remedy="Give its path with --config.",
+            remedy="Pass its path with --config.",
         ) from error
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidInput(f"The settings file {path} is not YAML: {error}") from error
     if not isinstance(data, dict):
-        raise InvalidInput(f"The settings file {path} holds no settings.")
+        raise InvalidInput(f"The settings file {path} is empty.")
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise InvalidInput(f"The settings file {path} is wrong:\n{_explain(error)}") from error
+        raise InvalidInput(f"The settings file {path} has errors:\n{_explain(error)}") from error
 
 
 def secret_variables() -> Iterator[str]:

@@ -381,7 +381,7 @@ def check_freeze(
         environment,
         freeze,
         ref,
-        'Ask again after that. In an emergency, add `--break-glass "reason"` to the command: '
+        'Run the command again after that. In an emergency, add `--break-glass "reason"` to the command: '
         "it overrides the freeze, and the channel is notified.",
     )
 
@@ -435,8 +435,7 @@ def _nobody_approves(ref: GatewayRef, environment: Environment) -> Refused:
             remedy="List it under `environments` in the settings.",
         )
     return Refused(
-        f"{place} is production ({environment.name}), and the settings name nobody who approves "
-        "changes there.",
+        f"{place} is production ({environment.name}), and the settings name no approvers for it.",
         meaning="Nothing was changed.",
         remedy="Add `approval` to that environment in the settings.",
     )

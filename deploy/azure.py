@@ -293,7 +293,7 @@ class ArmClient:
         asked = _retry_after(answer)
         if answer.status_code == 429:
             trouble = Unavailable(
-                "Azure limits how often it may be asked.",
+                "Azure is throttling the bot's requests.",
                 remedy=f"Try again in {asked:.0f} s." if asked else "Try again in a minute.",
                 retry_after=asked,
                 untouched=True,
@@ -311,7 +311,7 @@ class ArmClient:
             if _is_outage(error):
                 raise _no_sign_in() from error
             raise Refused(
-                "Azure does not accept the bot's credential.",
+                "Azure rejected the bot's credentials.",
                 remedy="Check azure.tenant_id, azure.client_id and AZURE_CLIENT_SECRET "
                 "with `gateway-bot check`.",
             ) from error
@@ -341,7 +341,7 @@ def _is_outage(error: ClientAuthenticationError) -> bool:
 
 def _no_sign_in() -> Unavailable:
     return Unavailable(
-        "Signing in to Azure failed: the sign-in service does not answer.", untouched=True
+        "The bot cannot sign in to Azure: the sign-in service does not answer.", untouched=True
     )
 
 
@@ -367,14 +367,14 @@ def _refusal(answer: requests.Response, what: str, right: str) -> GatewayBotErro
     code, message = _error(answer)
     if answer.status_code == 401:
         return Refused(
-            "Azure does not accept the bot's sign-in.",
+            "Azure rejected the bot's sign-in.",
             remedy="Check the credential with `gateway-bot check`.",
         )
     if answer.status_code == 403:
         return Refused(
-            f"The bot may not do this with {what} in Azure.",
-            meaning=f"It lacks the right {right}.",
-            remedy="Give its identity a role with that action (docs/install.md).",
+            f"The bot is not allowed to do this with {what} in Azure.",
+            meaning=f"Its identity needs a role with the action {right}.",
+            remedy="Assign such a role to the bot's identity: docs/install.md.",
         )
     if answer.status_code == 404:
         return NotFound(
@@ -383,7 +383,7 @@ def _refusal(answer: requests.Response, what: str, right: str) -> GatewayBotErro
             remedy="Check the name, and `apim` in the settings.",
         )
     if answer.status_code in (409, 412):
-        return Conflict(f"Azure is changing {what} at this moment: {message or code}.")
+        return Conflict(f"Azure is currently changing {what}: {message or code}.")
     if answer.status_code == 400:
         return InvalidInput(f"Azure rejected the request for {what}: {message or code}")
     return Unavailable(f"Azure answered {answer.status_code} for {what}: {message or code}")
@@ -419,4 +419,4 @@ def _gateway(item: Any) -> ListedGateway:
 
 
 def _nonsense(what: str) -> Unavailable:
-    return Unavailable(f"Azure answered something unreadable for {what}.")
+    return Unavailable(f"Azure sent an unreadable answer for {what}.")

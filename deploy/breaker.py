@@ -92,7 +92,7 @@ class Breaker:
         raise Unavailable(
             trouble.happened,
             meaning=trouble.meaning,
-            remedy=f"It is asked again in {math.ceil(wait)} s; try again then.",
+            remedy=f"The bot retries it in {math.ceil(wait)} s; try again after that.",
             retry_after=wait,
             untouched=True,
         )

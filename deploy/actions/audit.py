@@ -109,16 +109,16 @@ def faults(
     prev, number = start, None
     for place, sealed in enumerate(chain, 1):
         if not hmac.compare_digest(_hash(sealed.text, key).encode(), sealed.hash.encode()):
-            yield f"entry {place}: its text is not what its hash was made of"
+            yield f"entry {place}: its text does not match its hash"
         try:
             data = json.loads(sealed.text)
             n, before = int(data["n"]), str(data["prev"])
         except (ValueError, KeyError, TypeError):
-            yield f"entry {place}: it is not an entry"
+            yield f"entry {place}: it is not an audit entry"
             prev, number = sealed.hash, None
             continue
         if prev is not None and before != prev:
-            yield f"entry {place} (number {n}): it does not follow the one before it"
+            yield f"entry {place} (number {n}): it does not follow the previous entry"
         elif number is not None and n != number + 1:
             yield f"entry {place}: number {n} follows number {number}"
         prev, number = sealed.hash, n

@@ -183,7 +183,10 @@ class Batches:
         if result == "newer":
             raise Newer(f"The batch {new_id}")
         if result != "done":
-            raise Conflict("The ID of this request is taken by another one.", remedy="Ask again.")
+            raise Conflict(
+                ("The ID of this request belongs to another request."),
+                remedy="Run the command again.",
+            )
         return _batch(new_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
     @redis_errors

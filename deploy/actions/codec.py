@@ -36,7 +36,7 @@ class Unreadable(GatewayBotError):
     def __init__(self, name: str, why: str) -> None:
         super().__init__(
             f"{name} cannot be read by this version of the bot: {why}.",
-            meaning="It is left as it is.",
+            meaning="The bot does not touch it.",
             remedy="Run the same version of the bot everywhere.",
         )
         self.name = name
@@ -93,7 +93,7 @@ class Codec:
             if version == 0:
                 data = _upgraded(data)
             if data["kind"] not in self._requests:
-                raise Unreadable(name, f"“{data['kind']}” is a kind of change it does not know")
+                raise Unreadable(name, f"“{data['kind']}” is an unknown kind of change")
             return Body(
                 kind=data["kind"],
                 ref=GatewayRef(**data["ref"]),

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from deploy.actions.action import Action, Outcome, State
+from deploy.commands import Command
 from deploy.errors import GatewayBotError
 
 
@@ -11,9 +12,10 @@ def too_many_tries(action: Action) -> Outcome:
     """One bot after the other ended while it worked on it."""
     return Outcome(
         State.UNKNOWN,
-        f"{action.attempts - 1} tries at this were broken off.",
-        "How much of it was done is not known.",
-        f"Look at the gateway's status. The bots' logs have the details under {action.id}.",
+        f"{action.attempts - 1} attempts at this were interrupted.",
+        "How far they got is unknown.",
+        f"Check the gateway: {Command('status', action.ref)}. For details, search the bots' logs "
+        f"for {action.id}.",
     )
 
 
@@ -21,9 +23,9 @@ def too_late() -> Outcome:
     """It was claimed, and did not begin, in the time it had."""
     return Outcome(
         State.FAILED,
-        "This could not begin in time.",
+        "This could not start in time.",
         "Nothing was changed.",
-        "Ask again: what the decision rested on may have changed since.",
+        "Request it again: the cluster may have changed since it was approved.",
     )
 
 
@@ -33,11 +35,13 @@ def not_begun(action: Action, error: GatewayBotError) -> Outcome:
         return Outcome(
             State.UNKNOWN,
             error.happened,
-            "A bot that has ended had started this; how far it got cannot be seen.",
-            error.remedy or "Look at the gateway's status.",
+            "A bot that has since stopped had started this. How far it got is unknown.",
+            error.remedy or f"Check the gateway: {Command('status', action.ref)}.",
         )
     meaning = " ".join(part for part in (error.meaning, "Nothing was changed.") if part)
-    return Outcome(State.FAILED, error.happened, meaning, error.remedy or "Ask again after that.")
+    return Outcome(
+        State.FAILED, error.happened, meaning, error.remedy or ("Request it again after that.")
+    )
 
 
 def forced(state: State, by: str, reason: str) -> Outcome:
@@ -64,9 +68,10 @@ def broken(action: Action) -> Outcome:
     """The executor failed in a way that nobody foresaw."""
     return Outcome(
         State.UNKNOWN,
-        "The bot failed while it worked on this.",
-        "What reached the cluster is not known.",
-        f"Look at the gateway's status. The bot's log has the details under {action.id}.",
+        "The bot failed while working on this.",
+        "Which changes reached the cluster is unknown.",
+        f"Check the gateway: {Command('status', action.ref)}. For details, search the bot's log "
+        f"for {action.id}.",
     )
 
 
@@ -75,8 +80,9 @@ def stopped_unread(action: Action) -> Outcome:
     return Outcome(
         State.STOPPED,
         "This was stopped. Nothing more is written.",
-        "The bot failed while it looked at what the cluster holds.",
-        f"Look at the gateway's status. The bot's log has the details under {action.id}.",
+        "The bot failed while reading the state of the cluster.",
+        f"Check the gateway: {Command('status', action.ref)}. For details, search the bot's log "
+        f"for {action.id}.",
     )
 
 

@@ -47,8 +47,8 @@ class FenceTooLow(Conflict):
     def __init__(self, ref: GatewayRef, fence: int) -> None:
         super().__init__(
             f"The Lease of {ref} has a higher fence than Redis.",
-            meaning="Redis has lost what it knew.",
-            remedy="The bot takes a higher one.",
+            meaning="Redis has lost data.",
+            remedy="The bot continues with a higher fence.",
         )
         self.fence = fence
 
@@ -58,7 +58,8 @@ class FenceHeld(Conflict):
 
     def __init__(self, ref: GatewayRef, held: "HeldLease", seconds: float) -> None:
         super().__init__(
-            f"The bot {held.holder} still works on {ref}.", meaning="Two must not at once."
+            f"The bot {held.holder} is still working on {ref}.",
+            meaning=("Only one bot may work on a gateway at a time."),
         )
         self.holder = held.holder
         self.action_id = held.action_id
@@ -137,7 +138,7 @@ class Fences:
                     raise
                 continue
             return Fence(cluster, ref, action_id, owner, fence, seconds)
-        raise Unavailable(f"The Lease of {ref} changes all the time.")
+        raise Unavailable(f"The Lease of {ref} keeps changing.")
 
     def head(self, ref: GatewayRef) -> Head | None:
         """How far the audit trail had come when the gateway was last changed; None where that is not
@@ -207,7 +208,7 @@ class Fence:
                     continue
                 self._renewed = began
                 return
-        raise Unavailable(f"The Lease of {self._ref} changes all the time.")
+        raise Unavailable(f"The Lease of {self._ref} keeps changing.")
 
     def release(self) -> None:
         """Let go of it, so that another need not wait; no error when it is lost or gone."""

@@ -96,7 +96,7 @@ class Holds:
                 if run.stopped and held.action_id != action.id:
                     raise
                 if not waiting and not run.stopped:
-                    run.step(WAIT, f"Waiting for the bot {held.holder} to let the gateway go")
+                    run.step(WAIT, f"Waiting for the bot {held.holder} to release the gateway")
                     waiting = True
                 if over.wait(min(held.seconds, _LOOK_SECONDS)):
                     raise RunLost from None

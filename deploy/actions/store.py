@@ -97,7 +97,8 @@ class ActionStore(ActionReader):
         self._records.index(action_id)
         if result != "done" or action is None:
             raise Conflict(
-                "The id of this request is taken by another one.", remedy="Please ask again."
+                "The ID of this request belongs to another request.",
+                remedy=("Run the command again."),
             )
         self._tell_beside(action)
         return action

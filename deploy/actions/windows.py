@@ -157,7 +157,9 @@ class Windows:
         InvalidInput for more than an hour, or for oneself.
         """
         if not 0 < seconds <= LONGEST:
-            raise InvalidInput("A window is open for at most 60 minutes.", field="minutes")
+            raise InvalidInput(
+                ("An approval window can be open for at most 60 minutes."), field="minutes"
+            )
         if by == requester:
             raise InvalidInput("Nobody opens a window for themselves.", field="for")
         name = _id(ref, requester)

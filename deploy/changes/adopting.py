@@ -43,8 +43,8 @@ def adoption_of(
     if SPEC_ANNOTATION in (deployment["metadata"].get("annotations") or {}):
         differs = Command("diff", ref)
         raise Conflict(
-            f"{ref} is this bot's already.",
-            remedy=f"{differs} shows what others changed of it.",
+            f"{ref} is already managed by this bot.",
+            remedy=f"{differs} shows what others have changed in it.",
         ).offering(differs)
     namespace = ref.namespace
     reading = [_listing(cluster, kind, namespace) for kind in _BESIDE]
@@ -108,9 +108,11 @@ def _instance(
         if named and named.lower() in (instance.service.lower(), instance.configuration_endpoint):
             return instance
     raise NotFound(
-        f"The API Management instance of {ref} is not among those this bot knows.",
-        meaning=f"Its pods are given “{named}”." if named else "Its pods are given no endpoint.",
-        remedy="Add the instance to the settings.",
+        f"{ref} belongs to an API Management instance that is not in the settings.",
+        meaning=f"Its pods use the endpoint “{named}”."
+        if named
+        else ("Its pods have no configuration endpoint."),
+        remedy="Add the instance under `apim` in the settings.",
     )
 
 
@@ -138,7 +140,9 @@ def _gateway(
     raise NotFound(
         f"{instance.name} has no self-hosted gateway “{wanted[:80]}”."
         if wanted
-        else f"It is not known which gateway of {instance.name} this is.",
-        meaning=f"It has {', '.join(known[:_SHOWN])}{more}." if known else "It has none at all.",
+        else f"The bot cannot determine which gateway of {instance.name} this is.",
+        meaning=f"The instance has {', '.join(known[:_SHOWN])}{more}."
+        if known
+        else ("The instance has no self-hosted gateways."),
         remedy=f"Did you mean {near[0]}?" if near else "Name it with `--gateway`.",
     ).did_mean("--gateway", *near)

@@ -91,7 +91,7 @@ class Decider:
                 action_id, by=by.user, digest=by.digest, request_id=by.request_id, facts=facts
             )
         if decision.result == "forbidden":
-            raise self._policies.forbidden(action) or Refused("This may not be agreed to now.")
+            raise self._policies.forbidden(action) or Refused("This cannot be approved now.")
         self._replaced(decision, action)
         if decision.result == "window-closed":
             self._store.lapse(action_id)
@@ -316,15 +316,15 @@ def insufficient(policies: Policies, action: Action) -> Outcome:
             State.SUPERSEDED,
             "The settings no longer approve automatic rotation here.",
             "Nothing was changed. The token keeps its expiry, and warnings continue.",
-            f"Ask for it with {Command('rotate', action.ref)}.",
+            f"Rotate it by hand: {Command('rotate', action.ref)}.",
         )
     return Outcome(
         State.SUPERSEDED,
-        "The approvals this has no longer suffice."
+        "The approvals so far are no longer sufficient."
         if action.policy.requirements
-        else "This needs an approval by now.",
+        else "This now requires approval.",
         "Nothing was changed.",
-        "It is planned again, and put to those who decide now.",
+        "The bot makes a new plan and asks the current approvers.",
     )
 
 
@@ -336,7 +336,7 @@ def checked_reason(text: str) -> str:
             "A reason is required.", field="reason", remedy="Say why in a few words."
         )
     if len(reason) > REASON_LIMIT:
-        raise InvalidInput(f"A reason has at most {REASON_LIMIT} characters.", field="reason")
+        raise InvalidInput(f"A reason can have at most {REASON_LIMIT} characters.", field="reason")
     return reason
 
 

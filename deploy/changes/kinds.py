@@ -180,11 +180,15 @@ def _cannot_be_adopted(spec: GatewaySpec, error: Rejected) -> Conflict:
     """What is there and what this bot writes make an object that no API server takes."""
     where = f"its field {error.field}" if error.field else "it"
     return Conflict(
-        f"{spec.ref} cannot be adopted as it is: Kubernetes would refuse {where}.",
-        meaning="What is there and what this bot writes do not go together in one object. Nothing was "
-        "changed.",
-        remedy="Change that field by hand so that it can stay, then adopt. Or deploy a new gateway "
-        "beside it, and delete this one.",
+        f"{spec.ref} cannot be adopted as it is: Kubernetes would reject {where}.",
+        meaning=(
+            "The live object and the fields that this bot writes are incompatible. Nothing was "
+            "changed."
+        ),
+        remedy=(
+            "Change that field by hand, then adopt the gateway again. Or deploy a new gateway "
+            "beside it and delete this one."
+        ),
     )
 
 
@@ -330,18 +334,23 @@ def _installed(means: Means, ref: GatewayRef) -> GatewaySpec:
 
 def _check_counted(cluster: Cluster, spec: GatewaySpec) -> None:
     """Conflict where something else sets the replicas: it would undo any number set by hand."""
-    remedy = "Deploy it with other bounds of autoscaling."
+    remedy = (
+        "Deploy it with different autoscaling limits instead: `--set autoscaling.maxReplicas=N`."
+    )
     if spec.autoscaling.most is not None:
         who = "An autoscaler"
     else:
         found = autoscalers_of(spec.ref.name, cluster.list(AUTOSCALER, spec.ref.namespace))
-        who, remedy = ", ".join(found), "Change its bounds instead."
+        who, remedy = ", ".join(found), "Change its minReplicas or maxReplicas instead."
         if not found and spec.replicas == "external":
-            who, remedy = "Something outside this bot", "Deploy it with a number of replicas."
+            who, remedy = (
+                "Something other than this bot",
+                ("Deploy it with a fixed number of replicas: `--replicas N`."),
+            )
     if who:
         raise Conflict(
             f"{who} sets the replicas of {spec.ref}.",
-            meaning="It would undo any number set by hand.",
+            meaning="A number set by hand would be overwritten.",
             remedy=remedy,
         )
 

@@ -129,9 +129,7 @@ class Proposer:
         new_id = action_id(ask.request_id)
         plan = self._workings[ask.kind].plan(ask.request, new_id)
         if plan.spec.ref != ask.ref:
-            raise Conflict(
-                f"This was asked for {ask.ref}, and its plan is one for {plan.spec.ref}."
-            )
+            raise Conflict(f"The request is for {ask.ref}, but its plan is for {plan.spec.ref}.")
         if plan.conflicts and not takes_over(ask.request):
             raise _owned_by_others(plan)
         if plan.empty or plan.denied:
@@ -150,7 +148,9 @@ class Proposer:
         """The checks that need no plan. Refused as `propose`; InvalidInput."""
         for option, text in (("reason", why), ("break-glass", break_glass)):
             if len(text) > REASON_LIMIT:
-                raise InvalidInput(f"A reason has at most {REASON_LIMIT} characters.", field=option)
+                raise InvalidInput(
+                    (f"A reason can have at most {REASON_LIMIT} characters."), field=option
+                )
         self._may_ask(ref, user, channel)
         self._policies.check(ref, break_glass)
 
@@ -304,7 +304,7 @@ class Proposer:
         from_rule = (f.fix_patch for f in action.plan.findings if f.rule == rule and f.fix_patch)
         patch = next(from_rule, None)
         if patch is None:
-            raise Conflict("This plan has no such advice.")
+            raise Conflict("This plan does not offer that suggestion.")
         before = spec_to_mapping(action.plan.spec)
         spec = spec_from_mapping(unpinned(before, merged(before, patch), patch))
         asked, kind = action.request, action.kind
@@ -319,10 +319,10 @@ class Proposer:
         undone = _undone(plan)
         if undone is not None and production:
             raise InvalidInput(
-                "A reason is required where something else will undo the change.",
+                "A reason is required, because something else will undo the change.",
                 field="reason",
                 meaning=undone.fix,
-                remedy="Add `--reason` with a few words.",
+                remedy="Run the command again with `--reason` and a few words.",
             )
 
     def _supersede(self, action: Action, outcome: Outcome) -> bool:
@@ -359,15 +359,17 @@ def _denied_lately(kind: str, recent: Sequence[Action], now: float) -> Denial | 
 def _check_seen(ref: GatewayRef, policy: Policy) -> None:
     if policy.by == "approvers":
         raise Refused(
-            f"A change of {ref} needs an approval, and here no approver would see the request.",
+            f"Changes to {ref} require approval, and no approver would see the request here.",
             meaning="Nothing was changed.",
-            remedy="Ask in a channel that they read and this bot is in.",
+            remedy=(
+                "Run the command in a channel that the approvers read and the bot is a member of."
+            ),
         )
     if policy.break_glass:
         raise Refused(
-            "Overriding a freeze is reported to a channel, and here nobody else would see it.",
+            "Overriding a freeze must be reported to a channel, and nobody else would see it here.",
             meaning="Nothing was changed.",
-            remedy="Ask in a channel that this bot is in.",
+            remedy="Run the command in a channel that the bot is a member of.",
         )
 
 
@@ -386,10 +388,13 @@ def _owned_by_others(plan: Plan) -> Conflict:
     if undone is not None:
         return Conflict(undone.what, meaning=f"{named}.", remedy=undone.fix)
     return Conflict(
-        f"Others own fields of {plan.spec.ref} that this would change.",
+        f"This would change fields of {plan.spec.ref} that others own.",
         meaning=f"{named}.",
-        remedy="Ask for it with `--take-over` to change them. Where something else deployed the "
-        f"gateway, adopt it first with {Command('adopt', plan.spec.ref)}, which keeps what runs.",
+        remedy=(
+            "To change them anyway, run the command again with `--take-over`. If something else "
+            f"deployed the gateway, adopt it first with {Command('adopt', plan.spec.ref)}, which "
+            "keeps what runs."
+        ),
     )
 
 

@@ -5,10 +5,14 @@ from deploy.errors import Refused
 
 _NOTHING = "Nothing was changed."
 _PERSON = {
-    Ground.GUEST: "You are a guest of this workspace, and guests may do only what the settings "
-    "name them for.",
-    Ground.DEACTIVATED: "Your account is deactivated, and such accounts may do only what the "
-    "settings name them for.",
+    Ground.GUEST: (
+        "You are a guest in this workspace, and guests may do only what the settings allow them "
+        "by name."
+    ),
+    Ground.DEACTIVATED: (
+        "Your account is deactivated, and deactivated accounts may do only what the settings "
+        "allow them by name."
+    ),
     Ground.FOREIGN: "You are not a member of the workspace that this bot belongs to.",
 }
 _RIGHT = {
@@ -21,14 +25,14 @@ _RIGHT = {
     Right.RESUME: "You may not resume automatic rotation in {0}.",
     Right.DECIDE: "Only approvers can approve or deny this.",
     Right.CONFIRM: "You may no longer request changes in {0}.",
-    Right.STOP: "Only the requester or an approver may stop this, or decide to keep waiting.",
+    Right.STOP: "Only the requester or an approver may stop this or keep it waiting.",
 }
 _REASON = {
     Ground.OTHER_CHANNEL: "Changes in {0} may not be requested from this channel.",
-    Ground.NO_APPROVERS: "Nobody approves changes in {0}, so there are no approval windows.",
-    Ground.NO_WINDOWS: "{0} allows no approval windows.",
+    Ground.NO_APPROVERS: f"Changes in {0} require no approval, so there are no approval windows.",
+    Ground.NO_WINDOWS: "{0} does not allow approval windows.",
     Ground.NOT_OWN: "Only the requester may do this.",
-    Ground.OWN_REQUEST: "You requested this, so somebody else has to decide.",
+    Ground.OWN_REQUEST: "You requested this, so somebody else must approve or deny it.",
     Ground.REQUESTER_DECIDES: "Only the requester can confirm this.",
 }
 
@@ -47,7 +51,7 @@ def refusal(right: Right, verdict: Verdict, user: str, environment: Environment)
     if verdict.reason in _PERSON:
         happened = _PERSON[verdict.reason]
         if verdict.reason is not Ground.FOREIGN:
-            remedy = f"Whoever runs this bot can name the user ID {user} in its settings."
+            remedy = f"Ask whoever runs this bot to add the user ID {user} to its settings."
     else:
         happened = _REASON.get(verdict.reason) or _RIGHT[right]
     return NotAllowed(happened.format(environment.name), verdict, meaning=_NOTHING, remedy=remedy)

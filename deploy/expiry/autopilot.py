@@ -229,12 +229,12 @@ class Autopilot:
     ) -> Action:
         if not channel:
             raise Conflict(
-                f"No channel is notified of {ref}, so nobody would see its rotation.",
+                f"No channel gets notifications for {ref}, so nobody would see its rotation.",
                 remedy="Set `warnings.channel` for its environment.",
             )
         standing = rule.mode == "auto"
         if not standing and environment.approval is None and environment.requesters is None:
-            raise Conflict(f"Nobody is named who could be asked about {ref}.")
+            raise Conflict(f"The settings name nobody who could approve a rotation of {ref}.")
         proposal = self._proposer.propose(
             Ask(
                 ROTATE,
@@ -340,4 +340,4 @@ def _not_decidable(plan: Plan) -> Conflict:
     forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
     if forbidding is not None:
         return Conflict(f"A rule forbids it: {forbidding.what}", remedy=forbidding.fix)
-    return Conflict("Its plan changes nothing.")
+    return Conflict("The plan contains no changes.")

@@ -105,7 +105,7 @@ class AzureEvents:
 
 
 def _event(instance: str, text: str) -> AzureEvent:
-    name = f"What Azure said of instance {instance}"
+    name = f"The record of Azure's events for instance {instance}"
     with reading(name):
         kept = json.loads(text)
         check(name, kept.get("version"), VERSION)

@@ -65,7 +65,7 @@ def read(body: bytes, now: float) -> GridDelivery:
         raise InvalidInput("The body is not JSON.") from error
     items = data if isinstance(data, list) else [data]
     if not items or len(items) > _MOST or not all(isinstance(item, dict) for item in items):
-        raise InvalidInput("The body is neither an event nor a list of them.")
+        raise InvalidInput("The body is neither an event nor a list of events.")
     for item in items:
         if item.get("eventType") == _VALIDATION:
             return GridDelivery(validation_code=_code(item))
@@ -77,7 +77,7 @@ def _code(item: Mapping[str, Any]) -> str:
     data = item.get("data")
     code = data.get("validationCode") if isinstance(data, dict) else None
     if not isinstance(code, str) or not _CODE.fullmatch(code):
-        raise InvalidInput("The validation has no code.")
+        raise InvalidInput("The validation event has no code.")
     return code
 
 

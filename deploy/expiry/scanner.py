@@ -198,9 +198,9 @@ def facts_of(
             f"Secret {summary.token_secret}" if summary.token_secret else ""
         )
         why = (
-            f"What {held} holds is not a token whose expiry can be read."
+            f"The token in {held} has no readable expiry."
             if held
-            else "Nothing shows where its token is."
+            else "The bot cannot determine where its token is stored."
         )
     return ExpiryFacts(
         ref=summary.ref,

@@ -76,8 +76,9 @@ class SharedCustody:
         def keep() -> None:
             if not self._leases.renew(name, self._owner, lease.fence, _LEASE_SECONDS):
                 raise Unavailable(
-                    f"It took too long to begin with the token of {resource.gateway}.",
-                    meaning="Another action may have its turn.",
+                    "The bot waited too long for its turn to change the token of "
+                    f"{resource.gateway}.",
+                    meaning="Another action may be changing it now.",
                     untouched=True,
                 )
 

@@ -8,12 +8,13 @@ from deploy.rules.finding import Finding
 
 _RULE = "token-authority"
 _BECAUSE: dict[Because, str] = {
-    "governed_by": "the settings say so for gateways named {by}",
-    "seen": "the same gateway runs, or ran within 30 days, at {by}",
-    "never_read": "{by} has never been read, so the gateway may run there",
-    "out_of_sight": "the bot sees only the listed namespaces of {by}, and the gateway may run in "
-    "others",
-    "unidentified": "nothing shows whose token {by} holds",
+    "governed_by": "the settings assign gateways named {by} to it",
+    "seen": "the same gateway runs in {by}, or did within the last 30 days",
+    "never_read": "the bot has never been able to read {by}, so the gateway may run there",
+    "out_of_sight": (
+        "the bot sees only the listed namespaces of {by}, and the gateway may run in other ones"
+    ),
+    "unidentified": "the bot cannot determine which gateway the token of {by} belongs to",
 }
 _LISTED = 3
 
@@ -38,10 +39,11 @@ def findings(
                 Finding(
                     _RULE,
                     "info",
-                    f"{governing.environment} must approve this too: {_listed(reasons, '; ')}.",
-                    "Whoever holds a token of a gateway can act as that gateway everywhere.",
-                    "Use one gateway resource per environment, or name who governs it with "
-                    "`apim[].gateways` in the settings.",
+                    f"This also requires approval for {governing.environment}: "
+                    f"{_listed(reasons, '; ')}.",
+                    "Anyone with a token of a gateway can act as that gateway everywhere.",
+                    "Use one gateway resource per environment, or set `governed_by` for it "
+                    "under `apim[].gateways` in the settings.",
                 )
             )
     places = [str(place.ref) for place in authority.less_protected if place.ref != target]
@@ -50,9 +52,9 @@ def findings(
             Finding(
                 _RULE,
                 "warning",
-                "Less protected places hold a token of the same gateway, or held one within the "
-                f"last 30 days: {_listed(places, ', ')}.",
-                "Whoever may change those can act as this gateway.",
+                "A token of the same gateway is, or was within the last 30 days, in less "
+                f"protected places: {_listed(places, ', ')}.",
+                "Anyone who may change those can act as this gateway.",
                 "Use one gateway resource per environment.",
             )
         )
@@ -63,8 +65,8 @@ def findings(
                 _RULE,
                 "info",
                 f"The same gateway runs outside every environment: {_listed(unlisted, ', ')}.",
-                "It adds no approval here.",
-                "List its namespace under `environments` in the settings.",
+                "This does not add a required approval here.",
+                "Add its namespace under `environments` in the settings.",
             )
         )
     return tuple(found)

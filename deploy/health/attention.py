@@ -110,7 +110,7 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest], now: float) -> Iter
     crashing = sum(map(crashes, pods))
     if crashing:
         what = "1 pod crashes" if crashing == 1 else f"{crashing} pods crash"
-        yield Attention(WRONG, Sign.CRASHING, f"{what} again and again.")
+        yield Attention(WRONG, Sign.CRASHING, f"{what} repeatedly.")
     waiting = [pod for pod in pods if not is_ready(pod) and not crashes(pod)]
     stuck = [said for pod in waiting if (said := pod_progress(pod).trouble)]
     if stuck:
@@ -152,7 +152,7 @@ def _of_token(token: TokenFacts | None, gateway: str, now: float) -> Iterator[At
         )
         return
     if facts is None:
-        yield Attention(SOON, Sign.TOKEN_UNKNOWN, f"Its token is not known: {token.error}.")
+        yield Attention(SOON, Sign.TOKEN_UNKNOWN, f"Its token cannot be read: {token.error}.")
         return
     if facts.gateway and gateway and facts.gateway != gateway:
         yield Attention(

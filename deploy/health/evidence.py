@@ -104,7 +104,7 @@ def _previous_token(pod: Manifest, deployment: Manifest, token: TokenFacts | Non
     template = deployment["spec"]["template"].get("spec") or {}
     current, own = token_secret_of(template), token_secret_of(pod["spec"])
     if own and current and own[0] != current[0]:
-        return f"it still reads its token from Secret {own[0]}, not from {current[0]}"
+        return f"it still uses the token from Secret {own[0]} instead of {current[0]}"
     started = pod_progress(pod).started_at
     changed = token.changed_at if token else None
     if started is not None and changed is not None and started < changed:

@@ -186,7 +186,7 @@ def _level(pod: PodEvidence, signs: LinkSigns, now: float) -> tuple[Level, str, 
             text = f"last successful configuration poll {_span(ago)} ago"
             return "connected", text, signs.polled_at
         # It writes down each poll, so that none is there means more than that no warning is.
-        text = f"its last successful configuration poll is {_span(ago)} old, and none since"
+        text = f"its last successful configuration poll was {_span(ago)} ago"
         return "unknown", text, signs.polled_at
     missing = _missing(pod)
     if missing:
@@ -205,15 +205,15 @@ def _level(pod: PodEvidence, signs: LinkSigns, now: float) -> tuple[Level, str, 
 def _troubled(signs: LinkSigns, now: float) -> tuple[Level, str, float | None]:
     ago = now - (signs.trouble_at or now)
     if ago > _STILL:
-        text = f"the last link warning is {_span(ago)} old, and nothing was said since"
+        text = f"the last link warning was {_span(ago)} ago, and nothing was logged since"
         return "unknown", f"{text}: {signs.line}", signs.trouble_at
     if signs.denied:
-        said = "Azure refuses the gateway" if signs.answer else "it does not ask Azure"
+        said = "Azure refuses the gateway" if signs.answer else "it does not contact Azure"
         return "denied", f"{said}: {signs.line}", signs.trouble_since
     if signs.answer:
         text = f"the configuration endpoint answers {signs.answer}: {signs.line}"
         return "cut off", text, signs.trouble_since
-    return "cut off", f"Azure is not reached: {signs.line}", signs.trouble_since
+    return "cut off", f"Azure cannot be reached: {signs.line}", signs.trouble_since
 
 
 def _missing(pod: PodEvidence) -> str:
@@ -223,7 +223,7 @@ def _missing(pod: PodEvidence) -> str:
     if not pod.ready:
         return f"not ready ({pod.state})"
     if pod.answers is None:
-        return f"its status path cannot be asked: {pod.status_error or 'nobody asked'}"
+        return f"its status path cannot be checked: {pod.status_error or 'nobody asked'}"
     if not pod.answers:
         return f"its status path does not answer: {pod.status_error}"
     return f"its log would not show a link warning: {pod.unlogged}" if pod.unlogged else ""

@@ -169,4 +169,4 @@ def _watch(name: str, text: str | None) -> WatchedIncident:
 
 
 def _name(subject: str) -> str:
-    return f"What is remembered of {subject}"
+    return f"The record of incidents of {subject}"

@@ -132,7 +132,7 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     troubles = {**_of_token(gateway, heartbeat), **_of_link(heartbeat)}
     crashing = [pod for pod in gateway.pods if crashes(pod)]
     if crashing:
-        said = f"{len(crashing)} of {len(gateway.pods)} pods crash again and again"
+        said = f"{len(crashing)} of {len(gateway.pods)} pods crash repeatedly"
         exits = (exit for pod in crashing if (exit := pod_progress(pod).last_exit))
         last = next(exits, "")
         troubles[CRASH_LOOP] = f"{said}, the last time with {last}" if last else said
@@ -140,7 +140,7 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     available = int((gateway.deployment.get("status") or {}).get("availableReplicas", 0))
     minimum = minimum_of(gateway.deployment)
     first = first_rollout(gateway.deployment, seen.at)
-    said = f"{available} of {desired} pods are available, {minimum} must be"
+    said = f"{available} of {desired} pods are available; the minimum is {minimum}"
     if desired and not available and not first:
         # Worse than anything about the link to Azure, so it comes before that.
         troubles = {DOWN: said, **troubles}
@@ -179,7 +179,8 @@ def _of_token(gateway: CachedGateway, heartbeat: Heartbeat) -> dict[str, str]:
         found[REFUSED if refusal.proven else SUSPECTED] = said
     if token is not None and token.refused:
         found[UNREADABLE] = (
-            f"nobody is warned before its token expires, as it cannot be read: {token.error}"
+            "the bot cannot warn before its token expires, because it cannot read the token: "
+            f"{token.error}"
         )
     if token is not None and token.missing and gateway.deployment["spec"].get("replicas", 1):
         found[MISSING] = f"{token.error}, so a pod that starts now cannot run"

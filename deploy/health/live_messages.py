@@ -309,4 +309,4 @@ class LiveMessages:
 
 
 def _name(key: str) -> str:
-    return f"The message of {key}"
+    return f"The record of the message {key}"

@@ -73,15 +73,15 @@ def suspicion(
         return None
     for key in refused:
         if _is_same(facts, key):
-            why = "Azure refused its token, and since then nothing was seen of its link"
+            why = "Azure refused its token, and there has been no sign of its link since"
         elif not _shares(gateway, facts, key):
             continue
         elif key.key is not None and facts.key is not None:
             why = f"Azure refuses the token of {key.by}, which was made with the same key"
         else:
             why = (
-                f"Azure refuses the token of {key.by}, which is the same gateway's; it is not "
-                "known which key made this one"
+                f"Azure refuses the token of {key.by}, which belongs to the same gateway; which "
+                "key made this token is unknown"
             )
         return Refusal(False, why, key.since, facts.identity)
     return None

@@ -178,7 +178,7 @@ def _text(key: RefusedKey) -> str:
 
 
 def _key(name: str, text: str) -> RefusedKey:
-    what = f"What is known of refused key {name}"
+    what = f"The record of refused key {name}"
     with reading(what):
         kept = json.loads(text)
         check(what, kept.get("version"), VERSION)

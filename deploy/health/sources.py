@@ -141,7 +141,7 @@ def deciding(deployment: Manifest, given: EffectiveSettings) -> tuple[Origin, ..
 def _beside_secrets(given: EffectiveSettings, origin: Origin | None) -> TokenFacts:
     """What is known of a token that is in no Secret."""
     if origin is None:
-        return TokenFacts(None, error="nothing that its pods are given sets config.service.auth")
+        return TokenFacts(None, error="nothing in its pods' configuration sets config.service.auth")
     where = (
         "the Deployment itself" if origin.kind == "Deployment" else f"{origin.kind} {origin.name}"
     )

@@ -239,7 +239,7 @@ def gateway_detail(
     heartbeat = judged(replace(found, token=token), heartbeat)
     unread: list[str] = [snapshot.stale] if snapshot.stale else []
     if snapshot.pods_unread:
-        unread.append(f"Its pods are not known: {snapshot.pods_unread}")
+        unread.append(f"Its pods cannot be read: {snapshot.pods_unread}")
     unread += snapshot.unseen
     live = {
         kind: _or_told(future, f"Its {kind}s", end, unread, []) for kind, future in reading.items()
@@ -300,14 +300,15 @@ def resolve(
             f"“{name[:80]}” can mean several gateways: {', '.join(several)}.",
             field="gateway",
             candidates=several,
-            remedy="Name it with cluster and namespace.",
+            remedy="Use its full name, cluster/namespace/name.",
         )
     near = difflib.get_close_matches("/".join(wanted), _called(summaries, len(wanted)), n=_NEAR)
     every = Command("list")
     raise (
         NotFound(
-            f"No gateway “{name[:80]}” {'is known' if silent else 'runs'} on the clusters this bot looks at.",
-            meaning=f"It may run on {' or '.join(sorted(silent))} all the same, which cannot be read now."
+            f"No gateway “{name[:80]}” {'is known' if silent else 'runs'} on the clusters that "
+            "this bot watches.",
+            meaning=f"It may run on {' or '.join(sorted(silent))}, which cannot be read now."
             if silent
             else "",
             remedy=f"Did you mean {' or '.join(near)}?"
@@ -434,7 +435,7 @@ def _or_told(future: "Future[T]", what: str, end: float, unread: list[str], othe
     try:
         return future.result(max(0.1, end - time.monotonic()))
     except TooLate:
-        unread.append(f"{what} were not told in time.")
+        unread.append(f"{what} could not be read in time.")
     except GatewayBotError as error:
         unread.append(error.happened)
     return otherwise

@@ -107,7 +107,7 @@ def read_of(places: Places, kinds: Kinds, undecided: Sequence[GatewayRef]) -> Re
     return Read(
         min(each.watch.heard_at for each in both if each.told),
         stale if seen else next(iter(unread.values())).why,
-        "" if pods is None or pods.told else (pods.lost or "the cluster has not told them yet"),
+        "" if pods is None or pods.told else (pods.lost or "the cluster has not listed them yet"),
         unread,
         tuple(_unseen(places, kinds, unread, undecided)),
         frozenset(
@@ -124,12 +124,12 @@ def _is_unread(kind: WatchedKind) -> bool:
 
 def _unread_cluster(places: Places, deployments: Sequence[WatchedKind]) -> GatewayBotError:
     """Why nothing is known of a cluster whose Deployments are not."""
-    unknown = "What runs there is not known."
+    unknown = "The bot does not know what runs there."
     error = next((each.error for each in deployments if each.error), None)
     if isinstance(error, NotGranted):
         return NotGranted(
             error.happened,
-            meaning=f"{unknown} No gateway there is shown, and nobody is warned of one.",
+            meaning=f"{unknown} It shows no gateways there and sends no warnings for them.",
             remedy=places.rights,
         )
     silent = f"Cluster “{places.cluster}” has not answered yet."
@@ -147,7 +147,9 @@ def _unseen(
     pods, of which snapshots speak themselves."""
     for each in unread.values():
         shown = (
-            "shown as they were before" if each.as_of else "not shown, and nobody is warned of them"
+            "shown as they were last seen"
+            if each.as_of
+            else ("not shown, and no warnings are sent for them")
         )
         yield f"{each.why} Gateways there are {shown}."
     for place in places:
@@ -155,7 +157,7 @@ def _unseen(
             continue
         of_it = {name: kinds[name, place] for name in (DEPLOYMENT, POD, *OTHERS, SETTINGS)}
         if place is not None and _is_unread(of_it[POD]):
-            yield f"{_why(of_it[POD], 'pod', place)} The pods of gateways there are not known."
+            yield f"{_why(of_it[POD], 'pod', place)} The pods of gateways there cannot be shown."
         yield from _unseen_in(places, place, of_it, undecided)
 
 
@@ -169,17 +171,17 @@ def _unseen_in(
     for name in OTHERS:
         kind = kinds[name]
         if not kind.told and not kind.absent:
-            why = kind.lost or f"The {name}s of {where} are not read yet."
+            why = kind.lost or f"The {name}s of {where} have not been read yet."
             yield f"{why} A gateway in a {name} is shown only while it has pods."
         elif kind.lost and not kinds[DEPLOYMENT].lost:
-            yield f"{kind.lost} Gateways in {name}s are shown as they were before."
+            yield f"{kind.lost} Gateways in {name}s are shown as they were last seen."
     left = [ref for ref in undecided if places.of(ref.namespace) == place]
     if left:
         names = ", ".join(map(str, left[:_NAMED]))
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-        why = kinds[SETTINGS].lost or f"The ConfigMaps of {where} are not read yet."
+        why = kinds[SETTINGS].lost or f"The ConfigMaps of {where} have not been read yet."
         yield f"{why} These may be gateways: {names}{more}."
 
 
 def _why(kind: WatchedKind, name: str, namespace: str) -> str:
-    return kind.lost or f"The {name}s in namespace “{namespace}” are not read yet."
+    return kind.lost or f"The {name}s in namespace “{namespace}” have not been read yet."

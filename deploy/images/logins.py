@@ -74,7 +74,7 @@ class Keyring:
             # Not the error itself, which holds the text.
             raise _unusable(source, "it is not JSON") from None
         if not isinstance(config, dict):
-            raise _unusable(source, "it is not JSON with `auths`")
+            raise _unusable(source, "it is JSON without `auths`")
         return _login(config, host, repository, source)
 
 
@@ -131,7 +131,9 @@ def _written(entry: Mapping[str, Any], source: str) -> Login | None:
 def _helped(helper: Any, server: str) -> Login | None:
     """What a helper says of a server, which it is asked on its standard input."""
     if not isinstance(helper, str) or not _HELPER.fullmatch(helper):
-        raise _unusable("The Docker configuration", "the name of a credential helper is none")
+        raise _unusable(
+            "The Docker configuration", ("the name of a credential helper is empty or not valid")
+        )
     program = f"docker-credential-{helper}"
     try:
         process = subprocess.Popen(
@@ -163,7 +165,7 @@ def _helped(helper: Any, server: str) -> Login | None:
         answer = json.loads(printed)
         user, secret = str(answer["Username"]), str(answer["Secret"])
     except (ValueError, KeyError, TypeError):
-        raise _unusable(program, "its answer is not one of a credential helper") from None
+        raise _unusable(program, "its output is not that of a credential helper") from None
     if user == _HELPER_TOKEN:
         return Login(TOKEN_USER, secret, renews=True, source=program)
     return login_of(user, secret, program) if secret else None
@@ -171,8 +173,8 @@ def _helped(helper: Any, server: str) -> Login | None:
 
 def _unusable(what: str, why: str) -> Unavailable:
     return Unavailable(
-        f"{_capital(what)} gives no credentials of the image registry: {why}.",
-        remedy="Correct it: docs/install.md, “Image registries”.",
+        f"{_capital(what)} provides no credentials for the image registry: {why}.",
+        remedy="Correct it as docs/install.md, “Image registries”, shows.",
         untouched=True,
     )
 

@@ -112,15 +112,15 @@ class Registry:
                 return wait(self._patience)
         except Crowded:
             raise Unavailable(
-                f"The image registry {self.base_url} answers too slowly: it is asked for "
-                f"{_MANIFESTS_AT_ONCE} images already.",
+                f"The image registry {self.base_url} answers too slowly: {_MANIFESTS_AT_ONCE} "
+                "requests to it are already waiting.",
                 untouched=True,
             ) from None
         except TimeoutError:
             raise Unavailable(
                 f"The image registry {self.base_url} has not answered within "
                 f"{self._patience:.0f} s.",
-                meaning="Which tags there are is not known.",
+                meaning="The list of tags is unknown.",
             ) from None
 
     def _read(self) -> tuple[str, ...]:
@@ -134,7 +134,8 @@ class Registry:
             body: Any = answer.json()
             if not isinstance(body, Mapping) or not isinstance(body.get("tags") or [], list):
                 raise Unavailable(
-                    f"The image registry {self.base_url} answered something that is not a tag list."
+                    f"The image registry {self.base_url} returned an answer that is not a list "
+                    "of tags."
                 )
             tags += [str(tag) for tag in body.get("tags") or ()]
             url = self._following(url or "", answer)
@@ -143,8 +144,8 @@ class Registry:
         else:
             raise Unavailable(
                 f"The image registry {self.base_url} lists tags on more than {_PAGES} pages.",
-                meaning="The bot reads no further, so which tags there are is not known.",
-                remedy="Delete tags of the repository that nobody needs.",
+                meaning="The bot stopped reading, so the list of tags is incomplete and not used.",
+                remedy="Delete unused tags from the repository.",
                 answered=True,
             )
         found = tuple(tags)
@@ -194,7 +195,7 @@ class Registry:
             raise self._refusal(answer, login, entry)
         if answer.status not in (200, 404):
             where = answer.headers.get("Location", "")
-            moved = f" and leads to {where[:120]}" if where else ""
+            moved = f" and redirects to {where[:120]}" if where else ""
             raise Unavailable(
                 f"The image registry {self.base_url} answered {answer.status}{moved}.",
                 retry_after=answer.retry_after,
@@ -216,12 +217,12 @@ class Registry:
             raise Unavailable(
                 f"The image registry {self.base_url} shows a certificate that the bot does not trust"
                 f"{self._elsewhere(url)}.",
-                remedy="Name its authority's file in REQUESTS_CA_BUNDLE.",
+                remedy="Set REQUESTS_CA_BUNDLE to the file of its certificate authority.",
             ) from error
         except (requests.RequestException, TooMuch, ValueError) as error:
             raise Unavailable(
                 f"The image registry {self.base_url} does not answer{self._elsewhere(url)}.",
-                meaning="Which tags there are is not known.",
+                meaning="The list of tags is unknown.",
             ) from error
 
     def _elsewhere(self, url: str) -> str:
@@ -237,15 +238,17 @@ class Registry:
         who = f"“{login.user[:80]}”" if login is not None and not login.renews else "The bot"
         return Refused(
             f"{who} may not read {self.repository} of the image registry {self.base_url}.",
-            meaning="The sign-in itself was accepted: there is no such repository, or the right to "
-            "pull from it is missing.",
-            remedy="Correct the repository's name, or give that right.",
+            meaning=(
+                "The sign-in succeeded, so the repository does not exist or the right to pull "
+                "from it is missing."
+            ),
+            remedy="Correct the repository's name in `images`, or grant the right to pull from it.",
         )
 
     def _no_repository(self) -> NotFound:
         return NotFound(
             f"The image registry {self.base_url} has no repository {self.repository}.",
-            remedy="Correct `images` in the settings.",
+            remedy="Correct the repository in `images` in the settings.",
         )
 
 

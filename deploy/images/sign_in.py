@@ -79,8 +79,8 @@ def sign_in(registry: str, header: str, login: Login | None, ask: Ask) -> Entry:
     if any(each.scheme == "basic" for each in asked):
         return Entry(_basic(login))
     raise Unavailable(
-        f"The image registry {registry} asks for a sign-in that the bot does not know.",
-        remedy="Give it one that takes Bearer or Basic.",
+        f"The image registry {registry} requires a kind of sign-in that the bot does not support.",
+        remedy="Use a registry that supports Bearer or Basic authentication.",
         answered=True,
     )
 
@@ -88,8 +88,8 @@ def sign_in(registry: str, header: str, login: Login | None, ask: Ask) -> Entry:
 def no_login(registry: str) -> Refused:
     """That the registry wants to know who asks, and the bot cannot say."""
     return Refused(
-        f"The image registry {registry} asks for sign-in, and the bot has no credentials for it.",
-        meaning="So its tags are not known.",
+        f"The image registry {registry} requires sign-in, and the bot has no credentials for it.",
+        meaning="The list of tags is unknown.",
         remedy=f"Give the bot credentials: {_DOCS}.",
     )
 
@@ -97,9 +97,9 @@ def no_login(registry: str) -> Refused:
 def in_the_open(registry: str) -> Refused:
     """That whoever is on the way could read the login."""
     return Refused(
-        f"The image registry {registry} asks for sign-in over plain http.",
-        meaning="Credentials leave this machine over https only, so the registry's tags are not known.",
-        remedy=f"Give the registry an https address: {_DOCS}.",
+        f"The image registry {registry} requires sign-in over plain HTTP.",
+        meaning="The bot sends credentials only over HTTPS, so the list of tags is unknown.",
+        remedy=f"Change the registry's address to https:// in the settings: {_DOCS}.",
     )
 
 
@@ -107,8 +107,8 @@ def wrong_login(registry: str, login: Login) -> Refused:
     """That the registry does not accept the login."""
     who = "the refresh token" if login.renews else f"the password of “{login.user[:80]}”"
     return Refused(
-        f"The image registry {registry} does not accept {who}.",
-        meaning="It is wrong or has expired, so the registry's tags are not known.",
+        f"The image registry {registry} rejected {who}.",
+        meaning="It is wrong or has expired, so the list of tags is unknown.",
         remedy=f"Renew it in {login.source}." if login.source else "Renew it.",
     )
 
@@ -134,7 +134,7 @@ def _with_token(registry: str, challenge: Challenge, login: Login | None, ask: A
         raise wrong_login(registry, login) if login is not None else no_login(registry)
     if answer.status != 200:
         raise Unavailable(
-            f"The image registry {registry} made no token to sign in with: it answered "
+            f"The image registry {registry} did not issue a token for sign-in: it answered "
             f"{answer.status}.",
             retry_after=answer.retry_after,
         )
@@ -159,10 +159,13 @@ def _check_realm(registry: str, realm: str) -> None:
         sound = False
     if not sound:
         raise Refused(
-            f"The image registry {registry} wants credentials to be sent to {realm[:120] or 'nowhere'}.",
-            meaning="They are sent only to the registry itself, or over https to where it says so "
-            "over https.",
-            remedy="Give the registry an https address.",
+            f"The image registry {registry} asks for credentials to be sent to "
+            f"{realm[:120] or 'no address'}.",
+            meaning=(
+                "The bot sends them only to the registry itself, or over HTTPS to an address "
+                "that the registry gave over HTTPS."
+            ),
+            remedy="Change the registry's address to https:// in the settings.",
         )
 
 
@@ -175,7 +178,7 @@ def _token(registry: str, answer: Answer) -> str:
     token = (body.get("token") or body.get("access_token")) if isinstance(body, dict) else None
     if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
         raise Unavailable(
-            f"The image registry {registry} answered something that is not a token to sign in with."
+            f"The image registry {registry} returned an answer that is not a sign-in token."
         )
     return token
 

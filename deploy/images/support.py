@@ -64,8 +64,8 @@ def support(tag: str, tags: Sequence[str]) -> Support:
     version = version_of(tag)
     if version is None:
         if tag and not _MOVING.fullmatch(tag):
-            return Support("unknown", "no tag that Microsoft documents")
-        return Support("rolling", "moves, not for production")
+            return Support("unknown", "not a tag that Microsoft documents")
+        return Support("rolling", "moving tag, not for production")
     known = sorted({v[:2] for t in tags if (v := version_of(t))}, reverse=True)
     if not known:
         return Support("unknown", "support unknown")

@@ -47,9 +47,9 @@ class OwnershipConflicts(Conflict):
     def __init__(self, what: str, owners: tuple[tuple[str, str], ...]) -> None:
         managers = ", ".join(sorted({f"“{manager}”" for manager, _ in owners}))
         super().__init__(
-            f"{what} has fields that {managers} set.",
+            f"{what} has fields that were set by {managers}.",
             meaning=f"The change would overwrite {', '.join(path for _, path in owners)}.",
-            remedy="Ask again with `--take-over` to change them.",
+            remedy="To change them anyway, run the command again with `--take-over`.",
         )
         self.owners = owners
 
@@ -68,8 +68,8 @@ class NamespaceEnds(Refused):
     def __init__(self, cluster: str, namespace: str) -> None:
         super().__init__(
             f"Namespace “{namespace}” on cluster “{cluster}” is being deleted.",
-            meaning="Everything in it goes with it.",
-            remedy="Choose another namespace, or wait until it exists again.",
+            meaning="Everything in it is deleted too.",
+            remedy="Choose another namespace, or wait until this one has been created again.",
         )
 
 
@@ -107,7 +107,7 @@ def error_from(
     details = whole.get("details") or {}
     if status == 401:
         return NotGranted(
-            f"Cluster “{cluster}” does not accept the bot's credentials.",
+            f"Cluster “{cluster}” rejected the bot's credentials.",
             meaning=tried,
             remedy="Ask whoever runs the bot to renew them.",
         )
@@ -119,7 +119,7 @@ def error_from(
         return _conflict(cluster, message, reason, details, what)
     if status == 410:
         return ResourceVersionExpired(
-            f"Cluster “{cluster}” no longer keeps that state of {what}.", answered=True
+            f"Cluster “{cluster}” no longer has that version of {what}.", answered=True
         )
     if status in (400, 413, 415, 422) or is_schema_error(status, message):
         return _invalid(cluster, message, details, what)
@@ -138,22 +138,25 @@ def _refused(cluster: str, message: str, what: str, namespace: str | None) -> Ga
     denied = _NOT_ALLOWED.search(message)
     if denied and denied["verb"].startswith(_IMPERSONATE):
         return NotGranted(
-            f"The bot may not act as another user on cluster “{cluster}”, as its kubeconfig says.",
-            remedy="Let whom the bot signs in as impersonate that user, its groups, uid and extra "
-            "there, or take `as` out of the kubeconfig.",
+            "The bot may not impersonate the user that its kubeconfig sets for cluster "
+            f"“{cluster}”.",
+            remedy=(
+                "Allow the bot's own user to impersonate that user with its groups, uid and "
+                "extra, or remove `as` from the kubeconfig."
+            ),
         )
     if denied:
         group = denied["group"]
         resource = f"{denied['resource']}.{group}" if group else denied["resource"]
         return NotGranted(
             f"The bot may not {denied['verb']} {resource}{place} on cluster “{cluster}”.",
-            remedy=f"Let its Role there allow “{denied['verb']}” on “{resource}”.",
+            remedy=f"Add the verb “{denied['verb']}” on “{resource}” to the bot's Role there.",
         )
     if "exceeded quota" in message:
         return Refused(
             f"A resource quota{place} on cluster “{cluster}” does not allow {what}: "
             + _sentence(message[message.index("exceeded quota") :]),
-            remedy="Ask for less, or have the quota raised.",
+            remedy="Request less, or have the quota raised.",
         )
     if "being terminated" in message and namespace:
         return NamespaceEnds(cluster, namespace)
@@ -195,7 +198,7 @@ def _conflict(
     if reason == "AlreadyExists":
         return AlreadyExists(f"{what} already exists on cluster “{cluster}”.")
     return Conflict(
-        f"{what} was changed by something else on cluster “{cluster}” in the same moment.",
+        f"{what} was changed by something else on cluster “{cluster}” at the same time.",
         meaning=_sentence(message),
         remedy="Try again.",
     )
@@ -213,10 +216,14 @@ def _invalid(cluster: str, message: str, details: Mapping[str, Any], what: str) 
         return Rejected(
             f"Cluster “{cluster}” rejected {what}: {_sentence(message)}",
             field=field,
-            meaning="Somebody else put the same there under another number or name, and "
-            "server-side apply keeps what others added.",
-            remedy="Look at it with `kubectl get … -o yaml --show-managed-fields`, take out what "
-            "was added, and ask again.",
+            meaning=(
+                "Somebody else added the same entry under another number or name, and "
+                "server-side apply keeps entries of others."
+            ),
+            remedy=(
+                "Inspect it with `kubectl get … -o yaml --show-managed-fields`, remove the "
+                "added entry, and run the command again."
+            ),
         )
     return Rejected(f"Cluster “{cluster}” rejected {what}: {_sentence(message)}", field=field)
 

@@ -320,8 +320,11 @@ class Cluster(PodReads, PlaceReads):
         found = told.get("gitVersion") if isinstance(told, Mapping) else None
         if not found:
             raise Unavailable(
-                f"Cluster “{self.name}” does not tell its version.",
-                remedy="Look at what answers at /version of its address: a proxy may be in between.",
+                f"Cluster “{self.name}” does not report its version.",
+                remedy=(
+                    "Check what answers at its /version path, for example with `kubectl get "
+                    "--raw /version`: there may be a proxy in between."
+                ),
                 answered=True,
             )
         return str(found)

@@ -75,7 +75,7 @@ def bearer(token: str) -> str:
     if not token:
         raise ValueError("its token is empty")
     if not (token.isascii() and token.isprintable()):
-        raise ValueError("its token has characters that no token has")
+        raise ValueError("its token contains characters that are not allowed")
     return f"Bearer {token}"
 
 
@@ -89,7 +89,9 @@ def certified(context: ssl.SSLContext, credential: Credential) -> None:
             # Without a password it would ask a terminal for that of an encrypted key.
             context.load_cert_chain(chain.name, password="")
         except (ssl.SSLError, OSError):
-            raise ValueError("certificate and key are not a pair of unencrypted PEM") from None
+            raise ValueError(
+                "certificate and key are not a matching pair of unencrypted PEM"
+            ) from None
 
 
 def check_pair(credential: Credential) -> None:
@@ -127,7 +129,7 @@ class FromFiles:
     While they cannot be read, as between two steps of a rotation, what was read last counts.
     """
 
-    tried = "Its files were read again, and hold nothing else."
+    tried = "The bot read its files again and found the same credentials."
 
     def __init__(self, cluster: str, what: str, load: Callable[[], Credential]) -> None:
         """`what` names the files to people; `load` raises OSError or ValueError."""
@@ -167,7 +169,7 @@ class FromFiles:
             raise Unavailable(
                 f"The credentials of cluster “{self._cluster}” cannot be read from "
                 f"{self._what}: {_reason(error)}.",
-                remedy="Ask whoever runs the bot to look at its kubeconfig and that file.",
+                remedy="Ask whoever runs the bot to check its kubeconfig and that file.",
                 untouched=True,
             ) from None
         self._read_at = time.monotonic()
@@ -258,7 +260,7 @@ class Renewing:
     @property
     def tried(self) -> str:
         """That it was renewed."""
-        return f"They come from {self._name}, which has been asked again."
+        return f"They come from {self._name}, which the bot has run again."
 
     def current(self) -> Credential:
         """What serves, renewed where that must be waited for."""
@@ -315,8 +317,10 @@ class Renewing:
                 raise Unavailable(
                     f"{self._name[0].upper()}{self._name[1:]} has not ended after "
                     f"{_WAIT_SECONDS:.0f} s.",
-                    meaning="Without it the bot has no credentials there; other clusters are not "
-                    "affected.",
+                    meaning=(
+                        "Without it, the bot has no credentials for this cluster; other "
+                        "clusters are not affected."
+                    ),
                     remedy="Ask whoever runs the bot to run it as the bot's user and see what it "
                     "waits for.",
                     untouched=True,

@@ -53,15 +53,15 @@ class PluginRunner:
         if process.returncode != 0:
             line = self._first_line(said)
             raise self._failure(
-                f"failed: {line}" if line else "failed without a word",
+                f"failed: {line}" if line else "failed without an error message",
                 meaning=f"Its exit status is {process.returncode}.",
             )
         try:
             return self._credential(printed)
         except ValueError as error:
             # Not the error itself, to which a JSON parser ties what it was given.
-            why = str(error) if type(error) is ValueError else "what it printed is not JSON"
-        raise self._failure(f"gave no credentials: {why}")
+            why = str(error) if type(error) is ValueError else "its output is not JSON"
+        raise self._failure(f"returned no credentials: {why}")
 
     def close(self) -> None:
         """End what runs; nothing is started any longer."""
@@ -77,13 +77,12 @@ class PluginRunner:
             info = json.dumps(exec_info(plugin, self._server))
         except (OSError, ValueError):
             raise self._failure(
-                "cannot be run: the file of the certificate authority, which it is to be given, "
-                "cannot be read"
+                "cannot be run: the certificate authority file that it needs cannot be read"
             ) from None
         try:
             with self._lock:
                 if self._closed:
-                    raise self._failure("is not run any longer: the bot is ending")
+                    raise self._failure("is no longer run: the bot is shutting down")
                 process = subprocess.Popen(
                     [plugin.command, *plugin.args],
                     env={**os.environ, **plugin.env, "KUBERNETES_EXEC_INFO": info},
@@ -119,10 +118,11 @@ class PluginRunner:
     def _credential(self, printed: bytes) -> Credential:
         answer = json.loads(printed)
         if not isinstance(answer, dict) or answer.get("kind") != "ExecCredential":
-            raise ValueError("what it printed is not an ExecCredential")
+            raise ValueError("its output is not an ExecCredential")
         if answer.get("apiVersion") != self._plugin.api_version:
             raise ValueError(
-                f"its answer is not of {self._plugin.api_version}, as the kubeconfig says"
+                f"its output does not have the apiVersion {self._plugin.api_version} that the "
+                "kubeconfig sets"
             )
         return credential_of(answer.get("status"))
 
@@ -151,18 +151,18 @@ class PluginRunner:
 def credential_of(status: Any) -> Credential:
     """The status of an ExecCredential. ValueError, which repeats nothing of it."""
     if not isinstance(status, Mapping):
-        raise ValueError("its answer has no status")
+        raise ValueError("its output has no status")
     token, certificate, key, ends = (
         str(status.get(name) or "")
         for name in ("token", "clientCertificateData", "clientKeyData", "expirationTimestamp")
     )
     if bool(certificate) != bool(key):
-        raise ValueError("its answer has a client certificate or a key, and not both")
+        raise ValueError("its output has only one of client certificate and key")
     if not token and not certificate:
-        raise ValueError("its answer has neither a token nor a client certificate")
+        raise ValueError("its output has neither a token nor a client certificate")
     expires = epoch(ends)
     if ends and expires is None:
-        raise ValueError("the expirationTimestamp of its answer is not a time")
+        raise ValueError("the expirationTimestamp in its output is not a valid time")
     found = Credential(bearer(token) if token else "", certificate, key, expires)
     check_pair(found)
     if certificate:

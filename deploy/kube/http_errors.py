@@ -16,11 +16,11 @@ def in_words(error: Exception) -> str:
     inner = cause if isinstance(cause, Exception) else error
     for nested in (inner, inner.__cause__, *inner.args):
         if isinstance(nested, ConnectionRefusedError):
-            return "the connection is refused"
+            return "the connection was refused"
         if isinstance(nested, ssl.SSLCertVerificationError):
             return nested.verify_message.rstrip(".")
     if isinstance(inner, urllib3.exceptions.NameResolutionError):
-        return "its host name is not known"
+        return "its host name cannot be resolved"
     # urllib3 counts every failure to connect as a kind of ConnectTimeoutError.
     if isinstance(inner, urllib3.exceptions.NewConnectionError):
         return "it cannot be reached"

@@ -40,13 +40,13 @@ class HttpStream:
                 yield rest
         except urllib3.exceptions.ReadTimeoutError:
             raise Silent(
-                f"Cluster “{self._cluster}” sent nothing for {self._what} for too long."
+                f"Cluster “{self._cluster}” sent no data for {self._what} for too long."
             ) from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # A response that another thread has shut down raises any of these.
             if not self._closed:
                 raise Unavailable(
-                    f"Cluster “{self._cluster}” broke off {self._what}: {in_words(error)}."
+                    f"Cluster “{self._cluster}” interrupted {self._what}: {in_words(error)}."
                 ) from None
         finally:
             self._response.close()

@@ -128,7 +128,7 @@ def impersonation_headers(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...
         for value in _texts(values, "as-user-extra")
     ]
     if not all(value.isascii() and value.isprintable() for _, value in headers):
-        raise Unusable("whom it acts as has characters that no header can have")
+        raise Unusable("the user in `as` contains characters that an HTTP header cannot have")
     return tuple(headers)
 
 
@@ -219,13 +219,11 @@ def _plugin(value: Mapping[str, Any], base: Path) -> Plugin:
         raise Unusable("its exec has no command")
     if version not in _EXEC_VERSIONS:
         raise Unusable(
-            f"the apiVersion of its exec is “{version}”, and kubectl and the bot know "
-            f"{' and '.join(_EXEC_VERSIONS)} only"
+            f"the apiVersion of its exec is “{version}”; only {' and '.join(_EXEC_VERSIONS)} are "
+            "supported"
         )
     if value.get("interactiveMode") == "Always":
-        raise Unusable(
-            "its exec has interactiveMode Always, and nobody sits at a terminal of the bot's"
-        )
+        raise Unusable("its exec has interactiveMode Always, but the bot has no terminal")
     # Like kubectl: a bare name is looked up in PATH, a path begins where the kubeconfig is.
     found = str(base / command) if os.sep in command else command
     env = [_mapping(each, "env of exec") for each in value.get("env") or ()]

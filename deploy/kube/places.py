@@ -49,24 +49,27 @@ class Places:
         """That the rest of the cluster is not seen, in a sentence; empty where all of it is."""
         if not self.listed:
             return ""
-        return f"On cluster “{self.cluster}” the bot looks only at {self.text}."
+        return f"On cluster “{self.cluster}” the bot watches only {self.text}."
 
     @property
     def rights(self) -> str:
         """What gives the bot the rights that it needs here, in an imperative."""
         if self.listed:
-            return "Bind the Role for listed namespaces of docs/install.md to the bot there."
-        return "Bind the ClusterRole of docs/install.md to the bot."
+            return "Bind the Role for listed namespaces (docs/install.md) to the bot there."
+        return "Bind the ClusterRole (docs/install.md) to the bot."
 
     def check(self, namespace: str) -> None:
         """InvalidInput for a namespace that is not among those listed."""
         if namespace not in self:
             near = difflib.get_close_matches(namespace, self.listed, n=1)
             raise InvalidInput(
-                f"Namespace “{namespace}” on cluster “{self.cluster}” is outside the namespaces "
-                "that the bot looks at.",
+                f"Namespace “{namespace}” on cluster “{self.cluster}” is not one of the "
+                "namespaces that the bot watches.",
                 field="namespace",
-                meaning=f"There the bot sees and changes nothing. Its settings list {self.text}.",
+                meaning=(
+                    "The bot can neither read nor change anything there. Its settings list "
+                    f"{self.text}."
+                ),
                 remedy=f"Choose one of these, or have {namespace} added to `namespaces` of cluster "
                 f"{self.cluster} in the settings, with the Role of docs/install.md in it.",
             ).did_mean("namespace", *near)
@@ -166,6 +169,6 @@ class PlaceReads(ABC):
         return NotGranted(
             f"Namespace “{namespace}” does not exist on cluster “{self.name}”, or the bot has no "
             "Role in it.",
-            meaning="Without the Role the cluster does not say which.",
+            meaning="Without the Role, the cluster does not reveal which is the case.",
             remedy=f"Create the namespace. {self.places.rights}",
         )

@@ -84,4 +84,4 @@ class PodReads:
             return f"it answers {status}"
         if status in (401, 403):
             raise error_from(self.name, status, body, what=f"pod “{pod}”", namespace=namespace)
-        return message or f"the API server answers {status}"
+        return message or f"the API server answered {status}"

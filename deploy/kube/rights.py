@@ -43,7 +43,7 @@ IN_NAMESPACE = (
     Rights("apps", ("deployments",), (*_LOOK, *_WRITE), "gateways"),
     Rights("", ("configmaps",), (*_LOOK, *_WRITE), "their settings"),
     Rights("", ("secrets",), ("get", "list", *_WRITE), "their tokens"),
-    Rights("", ("services",), ("get", "list", *_WRITE), "what clients and pods reach them by"),
+    Rights("", ("services",), ("get", "list", *_WRITE), "how clients and pods reach them"),
     Rights("autoscaling", ("horizontalpodautoscalers",), ("get", "list", *_WRITE), "autoscaling"),
     Rights("policy", ("poddisruptionbudgets",), ("get", "list", *_WRITE), "disruption budgets"),
     Rights(
@@ -56,14 +56,14 @@ IN_NAMESPACE = (
     Rights("", ("persistentvolumeclaims",), ("get", "list", *_WRITE), "backup"),
     Rights("", ("serviceaccounts",), ("get", *_WRITE), "identity"),
     Rights("", ("pods",), _LOOK, "what runs"),
-    Rights("apps", ("replicasets",), ("list", "watch"), "versions to go back to"),
+    Rights("apps", ("replicasets",), ("list", "watch"), "earlier revisions for a rollback"),
     Rights(
         "coordination.k8s.io", ("leases",), ("get", "create", "update", "delete"), "one at once"
     ),
     Rights("", ("pods/log", "pods/proxy"), ("get",), "logs, and evidence of heartbeats", False),
     Rights("", ("events",), ("list",), "why pods do not start", False),
-    Rights("", ("resourcequotas", "limitranges"), ("list",), "what a plan would fail at", False),
-    Rights("batch", ("cronjobs",), ("list",), "others that rotate tokens", False),
+    Rights("", ("resourcequotas", "limitranges"), ("list",), "what would make a plan fail", False),
+    Rights("batch", ("cronjobs",), ("list",), "other jobs that rotate tokens", False),
     Rights("apps", ("statefulsets", "daemonsets"), _LOOK, "gateways of others", False),
     Rights("argoproj.io", ("rollouts",), _LOOK, "the same", False),
 )

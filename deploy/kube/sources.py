@@ -115,14 +115,14 @@ def _provided(name: str, location: str, context: str | None) -> Credential:
         # It talks to somebody's sign-in service by several libraries; their words may hold a token.
         raise Unavailable(
             f"{name[0].upper()}{name[1:]} failed: {type(error).__name__}.",
-            remedy="Ask whoever runs the bot to sign in anew, or to use an exec plugin instead.",
+            remedy="Ask whoever runs the bot to sign in again, or to use an exec plugin instead.",
             untouched=True,
         ) from None
     authorization = str(settings.api_key.get("BearerToken") or "")
     if not authorization:
         raise Unavailable(
             f"{name[0].upper()}{name[1:]} gave no token.",
-            remedy="Ask whoever runs the bot to sign in anew, or to use an exec plugin instead.",
+            remedy="Ask whoever runs the bot to sign in again, or to use an exec plugin instead.",
             untouched=True,
         )
     return Credential(authorization, expires=_end_of(authorization.partition(" ")[2]))

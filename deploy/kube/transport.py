@@ -337,8 +337,9 @@ class HttpConnection:
         if is_tls(error) or is_tls(cause):
             return Unavailable(
                 f"Cluster “{self._cluster}” cannot be trusted: {in_words(error)}.",
-                remedy="Ask whoever runs the bot to look at the certificate authority in its "
-                "kubeconfig.",
+                remedy=(
+                    "Ask whoever runs the bot to check the certificate authority in its kubeconfig."
+                ),
             )
         return Unavailable(
             f"Cluster “{self._cluster}” does not answer: {in_words(error)}.",
@@ -378,10 +379,10 @@ def connect_in_cluster(name: str, timeouts: Timeouts, waits: Waits) -> HttpConne
         _incluster.load_incluster_config(client_configuration=settings, try_refresh_token=False)
     except (ConfigException, OSError) as error:
         raise InvalidInput(
-            f"Cluster “{name}” is set to be the one the bot runs in, but the bot does not run "
-            f"in one: {error}.",
+            f"Cluster “{name}” has `in_cluster: true` in the settings, but the bot does not run "
+            f"in a cluster: {error}.",
             field=f"clusters.{name}.in_cluster",
-            remedy="Give a kubeconfig instead.",
+            remedy="Set `kubeconfig` for this cluster instead.",
         ) from None
     user = kubeconfig.User(token_file=Path(_incluster.SERVICE_TOKEN_FILENAME))
     return HttpConnection(name, Pools(settings), files_of(name, user), (), timeouts, waits)

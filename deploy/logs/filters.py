@@ -38,7 +38,7 @@ def compile_pattern(text: str) -> Any:
     import re2
 
     if len(text) > _LONGEST:
-        raise InvalidInput(f"A pattern has at most {_LONGEST} characters.", field="regex")
+        raise InvalidInput(f"A pattern can have at most {_LONGEST} characters.", field="regex")
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 1 << 20
@@ -48,7 +48,7 @@ def compile_pattern(text: str) -> Any:
         raise InvalidInput(
             f"“{text[:60]}” is not a pattern: {_words(error)}.",
             field="regex",
-            remedy="Patterns are RE2's; --grep takes plain words.",
+            remedy="Use RE2 syntax, or search for plain words with `--grep`.",
         ) from None
 
 
@@ -59,7 +59,7 @@ def checked_level(text: str) -> str:
         raise InvalidInput(
             f"“{text[:40]}” is not a level.",
             field="level",
-            remedy=f"Levels are {', '.join(LEVELS)}.",
+            remedy=f"Use one of {', '.join(LEVELS)}.",
         )
     return level
 

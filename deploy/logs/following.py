@@ -169,7 +169,7 @@ class Following:
             ]
             self._readers |= {reader.name: reader for reader in begun}
             if self._waiting:
-                self._trouble[_MANY] = f"Only {PODS} pods are followed at once."
+                self._trouble[_MANY] = f"At most {PODS} pods can be followed at once."
             else:
                 self._trouble.pop(_MANY, None)
         for reader in begun:
@@ -296,7 +296,7 @@ def read_now(
     names = sorted(by_name)
     waiting = {} if previous else _not_started(by_name)
     if pods.only and not names:
-        raise NotFound(f"There is no pod “{pods.only[:80]}” of this gateway.")
+        raise NotFound(f"This gateway has no pod “{pods.only[:80]}”.")
     trouble: list[str] = []
     lines: list[Line] = []
     if previous:
@@ -314,7 +314,7 @@ def read_now(
             waiting.pop(name, None)
         if len(text.encode()) >= _MOST:
             trouble.append(
-                f"{name}: its lines are too long, the newest are missing. Ask for fewer."
+                f"{name}: its lines are too long, so the newest are missing. Ask for fewer lines."
             )
         before: Line | None = None
         for stamped in text.splitlines():
@@ -322,7 +322,7 @@ def read_now(
             before = came[-1]
             lines += filter(wanted.takes, came)
     if len(names) > PODS:
-        trouble.append(f"Only {PODS} of {len(names)} pods are read at once.")
+        trouble.append(f"Only {PODS} of {len(names)} pods are shown.")
     lines.sort(key=lambda line: line.at)
     every = tuple(sorted(by_name))
     return Batch(tuple(lines), 0, every, tuple(trouble), tuple(sorted(waiting.items())))

@@ -32,9 +32,9 @@ def _not_restarted(fresh: Sequence[str], total: int) -> str:
             if len(fresh) == 1
             else "pods have not restarted: they have"
         )
-        return f"{len(fresh)} {has} no log from before."
+        return f"{len(fresh)} {has} no previous log."
     who = f"{fresh[0]} has not" if total == 1 else f"None of the {total} pods has"
-    return f"{who} restarted, so there is no log from before. Ask without --previous."
+    return f"{who} restarted, so there is no previous log. Run the command without `--previous`."
 
 
 def _status(pod: Manifest, container: str) -> Mapping[str, Any]:

@@ -34,13 +34,15 @@ def deployment_of(cluster: Cluster, ref: GatewayRef) -> Manifest:
     if kind:
         raise Conflict(
             f"{ref} is a {kind}.",
-            meaning="This bot changes gateways that are Deployments, and no others. It shows this "
-            "one and warns of it.",
-            remedy="Change it where it is defined, or deploy the gateway anew with this bot.",
+            meaning=(
+                "This bot changes only gateways that are Deployments. It shows this one and "
+                "sends warnings for it."
+            ),
+            remedy="Change it where it is defined, or deploy a new gateway with this bot.",
         )
     raise NotFound(
         f"There is no Deployment “{ref.name}” in {ref.cluster}/{ref.namespace}.",
-        meaning="This bot changes gateways that are Deployments, and no others.",
+        meaning="This bot changes only gateways that are Deployments.",
         remedy=f"{Command('list')} shows every gateway.",
     ).offering(Command("list"))
 
@@ -69,7 +71,7 @@ def carried_spec(deployment: Manifest, ref: GatewayRef) -> dict[str, Any] | None
         return mapping_from_text(text)
     except NewerSpec as error:
         raise Conflict(
-            f"A newer version of the bot wrote the spec that {ref} carries.",
+            f"The spec stored with {ref} was written by a newer version of the bot.",
             remedy="Run the same version of the bot everywhere.",
         ) from error
     except InvalidInput as error:
@@ -90,9 +92,11 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
         raise DeployedByOthers(
             f"{ref} was not deployed by this bot"
             + (f" but by {by}." if by not in (MANAGER, "unknown") else "."),
-            meaning="It carries no spec that the bot could change or compare.",
-            remedy=f"Have the bot keep its token valid and touch nothing else with {keep}, or adopt "
-            f"it with {adopt}, which keeps what runs.",
+            meaning="No spec is stored with it that the bot could change or compare.",
+            remedy=(
+                f"To let the bot manage only its token, use {keep}. To let it manage the gateway "
+                f"and keep what runs, use {adopt}."
+            ),
         ).offering(keep, adopt)
     try:
         spec = spec_from_mapping(mapping)
@@ -100,16 +104,16 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
         raise _unreadable(ref) from error
     if (spec.ref.namespace, spec.ref.name) != (ref.namespace, ref.name):
         raise Conflict(
-            f"The spec that {ref} carries is that of {spec.ref}.",
-            meaning="Somebody copied it from there.",
-            remedy=f"Deploy it again from a file with all its options: {Command('deploy', ref)}.",
+            f"The spec stored with {ref} belongs to {spec.ref}.",
+            meaning="Somebody probably copied the Deployment.",
+            remedy=f"Deploy it again from a complete spec: {Command('deploy', ref)}.",
         )
     return Installed(deployment, dataclasses.replace(spec, ref=ref))
 
 
 def _unreadable(ref: GatewayRef) -> Conflict:
     return Conflict(
-        f"The spec that {ref} carries cannot be read.",
-        meaning="Somebody edited it, or a newer version of the bot wrote it.",
-        remedy=f"Deploy it again from a file with all its options: {Command('deploy', ref)}.",
+        f"The spec stored with {ref} cannot be read.",
+        meaning="Somebody may have edited it, or a newer version of the bot wrote it.",
+        remedy=f"Deploy it again from a complete spec: {Command('deploy', ref)}.",
     )

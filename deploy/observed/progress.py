@@ -218,7 +218,9 @@ def _troubles(
     """The words of each and its cause: quota and the like first, then the pods' own."""
     found = []
     if deployment["spec"].get("paused"):
-        found.append(("Paused", "The Deployment is paused, so Kubernetes replaces no pod."))
+        found.append(
+            ("Paused", ("The Deployment is paused, so Kubernetes does not replace its pods."))
+        )
     for item in (deployment, *replica_sets):
         failure = _condition(item.get("status") or {}, "ReplicaFailure")
         if failure.get("status") == "True":

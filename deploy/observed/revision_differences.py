@@ -103,11 +103,14 @@ def _nothing(ref: GatewayRef, ordered: Sequence[Revision]) -> NotFound:
     shown = ", ".join(f"{each.number} ({_version(each)})" for each in ordered[:_LISTED])
     more = len(ordered) - _LISTED
     held = f"{shown} and {more} more" if more > 0 else shown or "no revision"
-    unread = " What some of them were deployed with is not known." if _some_unknown(ordered) else ""
+    unread = " The specs of some of them are unknown." if _some_unknown(ordered) else ""
     return NotFound(
-        f"There is nothing to go back to: no revision of {ref} has another image or other settings.",
-        meaning=f"The cluster holds {held}.{unread} Restarts, scaling and token rotations change "
-        "neither image nor settings.",
+        f"There is nothing to roll back to: no revision of {ref} has a different image or "
+        "different settings.",
+        meaning=(
+            f"The cluster holds {held}.{unread} Restarts, scaling and token rotations do not "
+            "change the image or settings."
+        ),
         remedy=f"Deploy another tag, or choose a revision with `/gateway rollback {ref} "
         "--to-revision N`.",
     )
@@ -120,12 +123,12 @@ def _some_unknown(revisions: Iterable[Revision]) -> bool:
 def _unknown(ref: GatewayRef, revision: Revision, other: Revision | None) -> Conflict:
     by_hand = f"`kubectl rollout undo --to-revision={revision.number}` can bring it back."
     instead = (
-        f" `/gateway rollback {ref} --to-revision {other.number}` goes back to {_version(other)}."
+        f" `/gateway rollback {ref} --to-revision {other.number}` rolls back to {_version(other)}."
         if other is not None
         else ""
     )
     return Conflict(
-        f"It is not known what revision {revision.number} of {ref} was deployed with.",
+        f"The spec of revision {revision.number} of {ref} is unknown.",
         meaning=f"It runs {_version(revision)}. This bot did not deploy it, or a newer version of the "
         "bot did.",
         remedy=by_hand + instead,

@@ -59,17 +59,17 @@ def _not_ours(source: Mapping[str, Any], item: Manifest | None, readers: Readers
     """Why this bot may not write the ConfigMap; empty where it may."""
     name = source["configMap"]
     if source.get("prefix"):
-        return f"the keys of ConfigMap {name} have a prefix"
+        return f"its container reads ConfigMap {name} with a prefix"
     if item is None:
-        return f"ConfigMap {name} is not there"
+        return f"ConfigMap {name} does not exist"
     if item.get("immutable"):
-        return f"ConfigMap {name} cannot be changed"
+        return f"ConfigMap {name} is immutable"
     if item["metadata"].get("ownerReferences"):
         return f"ConfigMap {name} belongs to another object"
     if name in readers.config_maps:
-        return f"others read ConfigMap {name} too"
+        return f"other workloads also read ConfigMap {name}"
     if readers.unknown:
-        return f"others may read ConfigMap {name} too"
+        return f"other workloads may also read ConfigMap {name}"
     return ""
 
 

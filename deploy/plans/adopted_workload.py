@@ -28,7 +28,7 @@ def image_fields(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[s
         raise InvalidInput(
             "Its image is pinned by a digest and has no tag.",
             field="image.tag",
-            remedy="Let it run a tag with that digest first.",
+            remedy="Set its image to a tag with that digest (tag@sha256:…), then adopt it.",
         )
     return {
         "repository": image.repository,

@@ -157,8 +157,8 @@ def check_sign_in(deployment: Manifest, given: EffectiveSettings) -> None:
     if sign_in(deployment, given) != "token":
         raise Conflict(
             f"{deployment['metadata']['name']} signs in to Entra ID.",
-            meaning="Such a gateway has no token that could expire, and adopting would give it one.",
-            remedy="Deploy it with a whole spec that names its `auth`.",
+            meaning="It has no gateway token, and adopting it would give it one.",
+            remedy="Deploy it from a complete spec that sets `auth`.",
         )
 
 

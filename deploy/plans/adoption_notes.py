@@ -45,15 +45,15 @@ def notes(told: Told) -> Iterator[str]:
     yield from _on_settings(told)
     yield from _on_services(told)
     # Said of the whole plan: the message may show less than that.
-    yield "Details lists every change. What is not among them stays, and belongs to whoever wrote it."
+    yield "Details lists every change. Everything else stays as it is and keeps its owner."
 
 
 def _on_managers(told: Told) -> Iterator[str]:
     labels = told.deployment["metadata"].get("labels") or {}
     if labels.get("app.kubernetes.io/managed-by") == "Helm" or "helm.sh/chart" in labels:
         yield (
-            "Helm still knows this release: no longer run helm upgrade or uninstall on it, "
-            "the second would delete it."
+            "Helm still tracks this release. Do not run `helm upgrade` or `helm uninstall` on "
+            "it: uninstalling would delete the gateway."
         )
 
 
@@ -62,23 +62,25 @@ def _on_token(told: Told) -> Iterator[str]:
     origin = token_origin(told.given)
     if origin is not None and origin.kind == "Deployment":
         yield (
-            "Its token stands in the Deployment itself, where everybody who may read that reads it. "
-            "A new one goes into a Secret; versions before this one still show the previous token."
+            "Its token is stored in the Deployment, where anyone who can read the Deployment "
+            "can read it. A new token is stored in a Secret; earlier revisions still show the "
+            "previous one."
         )
     elif origin is not None and origin.kind == "ConfigMap":
         yield (
-            f"Its token stands in ConfigMap {origin.name}, where it is not kept secret. A new one goes "
-            f"into a Secret, and wins; remove {origin.key} from {origin.name} once this is done."
+            f"Its token is stored in ConfigMap {origin.name}, where it is not secret. A new "
+            f"token is stored in a Secret and takes precedence; remove {origin.key} from "
+            f"{origin.name} when this is done."
         )
     elif origin is not None or used is not None:
         name = origin.name if origin is not None else used[0] if used is not None else ""
-        yield f"Secret {name} is left alone, but its token is no longer used."
+        yield f"Secret {name} stays, but its token is no longer used."
 
 
 def _on_settings(told: Told) -> Iterator[str]:
     if told.sources.why_new:
         yield (
-            f"Its settings go into a ConfigMap of its own, {told.sources.config_map}, because "
+            f"Its settings move to a new ConfigMap, {told.sources.config_map}, because "
             f"{told.sources.why_new}."
         )
     # .NET reads names of settings without case.
@@ -95,12 +97,12 @@ def _on_settings(told: Told) -> Iterator[str]:
             become.append(f"{name} is what {setting.origin.kind} {setting.origin.name} says")
     stay = [name for name in stay if name != AUTH]
     if stay:
-        yield f"These settings stay, unmanaged: {_listed(stay)}."
+        yield f"These settings stay but are not managed by the bot: {_listed(stay)}."
     if become:
-        yield f"No spec can say these settings as they are: {_listed(become)}."
+        yield f"A spec cannot hold these settings as they are: {_listed(become)}."
     if told.given.unread:
         objects = [f"{origin.kind} {origin.name}" for origin in told.given.unread]
-        yield f"What is in {_listed(objects)} could not be read; the pods still get it."
+        yield f"The contents of {_listed(objects)} could not be read; the pods still get them."
 
 
 def _on_pods(told: Told) -> Iterator[str]:
@@ -108,44 +110,50 @@ def _on_pods(told: Told) -> Iterator[str]:
     strategy = told.deployment["spec"].get("strategy") or {}
     if told.spec.rollout.strategy == "Recreate":
         yield (
-            "Its strategy stays Recreate, for two of its pods cannot run at once: every pod stops "
-            "before a new one starts, now and at each later change."
+            "Its strategy stays Recreate, because two of its pods cannot run at once: every pod "
+            "stops before a new one starts, now and at each later change."
         )
     elif strategy.get("type") == "Recreate":
         yield (
-            "Its strategy becomes RollingUpdate, so that no pod stops before another is ready: nothing "
-            "keeps two of its pods from running at once."
+            "Its strategy becomes RollingUpdate, so that no pod stops before a new one is "
+            "ready: nothing prevents two of its pods from running at once."
         )
     if unserved := unserved_probes(told.container):
         yield (
-            f"Its {_listed(unserved)} asks a port that no gateway answers, so no pod would stay ready; "
-            "the bot's takes its place."
+            f"Its {_listed(unserved)} checks a port that gateways do not listen on, so no pod "
+            "would stay ready; the bot's probe replaces it."
         )
     elif not has_probes(told.container):
         yield (
-            "It has no probes, so pods get requests before they can serve them; the bot's are added."
+            "It has no probes, so pods get requests before they can serve them; the bot adds "
+            "its own."
         )
     beside = [c["name"] for c in pod["containers"] if c["name"] != told.container.get("name")]
     if beside:
-        yield f"Containers beside the gateway stay: {', '.join(beside)}."
+        yield f"Other containers in its pods stay: {', '.join(beside)}."
 
 
 def _on_services(told: Told) -> Iterator[str]:
     found = told.services
     if found.rest:
-        yield f"These Services stay, unmanaged: {_listed([name_of(s) for s in found.rest])}."
+        yield (
+            "These Services stay but are not managed by the bot: "
+            f"{_listed([name_of(s) for s in found.rest])}."
+        )
     if found.live is None:
-        yield f"No Service leads to it alone; {service_name(told.spec)} is made."
+        yield f"No Service selects only its pods; {service_name(told.spec)} is created."
     elif told.spec.service.only:
         yield (
-            f"Service {name_of(found.live)} has a port for {told.spec.service.only.upper()} alone, and "
-            "stays so."
+            f"Service {name_of(found.live)} has a port for {told.spec.service.only.upper()} "
+            "only, and stays that way."
         )
     if found.discovery is None:
-        yield f"Service {discovery_name(told.spec)} is made, by which its pods find each other."
+        yield (
+            f"Service {discovery_name(told.spec)} is created, so that its pods can find each other."
+        )
     if told.budgets:
         names = _listed([name_of(budget) for budget in told.budgets])
-        yield f"PodDisruptionBudget {names} stays, and none is made beside it."
+        yield f"PodDisruptionBudget {names} stays, and no other is created."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -78,16 +78,16 @@ def counted_elsewhere(
         yield Finding(
             _RULE,
             "warning",
-            f"{who} sets the replicas, so {spec.replicas} are not set.",
-            f"It would undo any number set by hand; {runs} run now.",
-            "Change its bounds instead.",
+            f"{who} sets the replicas, so the plan does not set them to {spec.replicas}.",
+            f"A number set by hand would be overwritten; {runs} run now.",
+            "Change its minReplicas or maxReplicas instead.",
         )
     elif autoscalers or (who and runs != spec.counted):
         yield Finding(
             _RULE,
             "info",
-            f"{who} sets the replicas: {runs} now, which stay.",
-            "This bot writes another number only where somebody asks for one.",
+            f"{who} sets the replicas. The current {runs} stay.",
+            "This bot changes the number only when asked to.",
             "",
         )
 

@@ -21,6 +21,9 @@ def check_hook(spec: GatewaySpec, live: Manifest | None) -> None:
         return
     raise Conflict(
         f"Container {container_name(spec)} has a preStop hook already ({', '.join(others)}).",
-        meaning="Somebody else put it there, and Kubernetes allows one handler for each hook.",
-        remedy="Leave rollout.preStopSleepSeconds out (null), or remove that hook from the Deployment.",
+        meaning="Somebody else added it, and Kubernetes allows only one handler for each hook.",
+        remedy=(
+            "Leave out rollout.preStopSleepSeconds (set it to null), or remove that hook from "
+            "the Deployment."
+        ),
     )

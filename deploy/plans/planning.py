@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 _DAY = 24 * 3600
 _REGISTRY_SECONDS = 3.0
-_LATE = f"It has not answered within {_REGISTRY_SECONDS:.0f} s."
+_LATE = f"It did not answer within {_REGISTRY_SECONDS:.0f} s."
 
 
 class Planner:
@@ -341,9 +341,10 @@ def _unstocked(spec: GatewaySpec, stock: Stock | None, tags: Sequence[str]) -> S
         Finding(
             "image-unread",
             "info",
-            f"Whether {spec.repository} has this image is not known: {stock.unread}",
-            "A node that does not have the image yet cannot start a pod where the registry lacks it.",
-            "Give the bot what it needs to read the registry: docs/install.md, “Image registries”.",
+            f"Could not check whether {spec.repository} has this image: {stock.unread}",
+            "If the registry does not have it, nodes that have not pulled it before cannot "
+            "start pods.",
+            "Give the bot access to the registry: docs/install.md, “Image registries”.",
         ),
     )
 
@@ -357,11 +358,11 @@ def jobs_unseen(jobs: Everywhere) -> tuple[Finding, ...]:
         Finding(
             "rotated-elsewhere",
             "info",
-            f"Whether a CronJob rotates this token too is not known: {' '.join(jobs.unseen)}",
-            "One that makes a key anew kills the tokens that were made with it.",
+            f"Could not check whether a CronJob rotates this token too: {' '.join(jobs.unseen)}",
+            "A CronJob that regenerates a key invalidates every token made with that key.",
             "Give the bot the right to list CronJobs: docs/install.md."
             if jobs.refused
-            else "Ask the teams of the other namespaces whether a CronJob of theirs does.",
+            else "Ask the teams of the other namespaces whether one of their CronJobs does.",
         ),
     )
 
@@ -377,8 +378,8 @@ def _scaled_by(
         unread = Finding(
             "counted-elsewhere",
             "info",
-            f"Whether an autoscaler sets the replicas is not known: {error.happened}",
-            "Those that run stay, unless a number is asked for.",
+            f"Could not check whether an autoscaler sets the replicas: {error.happened}",
+            "The current number stays, unless you ask for another.",
             "Give the bot the right to list HorizontalPodAutoscalers: docs/install.md.",
         )
         return (), (unread,)

@@ -36,12 +36,12 @@ def needs(
         _need(
             f"API Management “{spec.apim.instance}” needs a system-assigned managed identity with "
             f"the custom role “{_VALIDATOR}”.",
-            "By it API Management reads who may fetch a configuration.",
+            "API Management uses it to check who may fetch a configuration.",
             "Actions: Microsoft.Authorization/*/read, on the resource group or subscription.",
         ),
         _need(
             f"The {who} {auth.client_id} needs the custom role “{_READER}”.",
-            "Without it Azure answers 403 and no pod gets ready.",
+            "Without it, Azure answers 403 and no pod becomes ready.",
             f"DataActions: {_GET}, on the API Management service.",
         ),
     ]
@@ -50,16 +50,17 @@ def needs(
         found.append(
             _need(
                 f"The identity needs a federated credential for {subject}.",
-                "Its issuer is that of this cluster, which must run the workload identity webhook.",
-                "az identity federated-credential create, or the app's federated credentials.",
+                "Use this cluster's issuer; the cluster must run the workload identity webhook.",
+                "Create it with `az identity federated-credential create`, or under the app's "
+                "federated credentials.",
             )
         )
     if before == "token":
         found.append(
             _need(
                 "The pods no longer hold a gateway token, so none expires.",
-                "They are replaced one after another; no previous pod ends until a new one is ready.",
-                "The token's Secret is kept for going back.",
+                "They are replaced one after another; no old pod stops until a new one is ready.",
+                "The token's Secret is kept for a rollback.",
             )
         )
     return tuple(found)

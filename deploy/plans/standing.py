@@ -36,9 +36,9 @@ def unfinished_rollout(
             "warning",
             f"Its rollout has not finished: {progress.updated} of {progress.desired} pods replaced so far; "
             f"{progress.available} of {progress.desired} pods are available.",
-            "Applying the same again does not help.",
-            f"{fetched_from(given, plan.spec.apim.configuration_endpoint)} "
-            f"Look at its pods: {Command('status', plan.spec.ref)}.".strip(),
+            "Applying the same plan again does not help.",
+            f"{fetched_from(given, plan.spec.apim.configuration_endpoint)} Check its pods: "
+            f"{Command('status', plan.spec.ref)}.".strip(),
         ),
     )
 
@@ -48,17 +48,17 @@ def fetched_from(given: EffectiveSettings, wanted: str) -> str:
     spec says. Empty where it is not known."""
     found = given.find(ENDPOINT)
     if found is None:
-        nothing = f"Nothing gives the pods a {ENDPOINT}."
+        nothing = f"The pods have no {ENDPOINT}."
         return "" if given.unread else nothing
     if found.value is None:
         return (
             f"The pods fetch their configuration from the host that {_named(found.origin)} names."
         )
     endpoint = masked(found.value, _LONGEST)
-    told = f"The pods fetch their configuration from {endpoint}, as {_named(found.origin)} says"
+    told = f"The pods fetch their configuration from {endpoint}, set by {_named(found.origin)}"
     if host_of(found.value) != host_of(wanted):
-        told += f", not from {wanted}, as the spec says"
-    ended = " Microsoft ended that service on 2023-10-01." if is_retired(found.value) else ""
+        told += f", instead of {wanted} as in the spec"
+    ended = " Microsoft retired that service on 2023-10-01." if is_retired(found.value) else ""
     return f"{told}.{ended}"
 
 

@@ -46,15 +46,15 @@ def plan_token_end(cluster: Cluster, ref: GatewayRef) -> Plan:
     if SPEC_ANNOTATION in (deployment["metadata"].get("annotations") or {}):
         raise Conflict(
             f"{ref} is deployed by this bot.",
-            meaning="So the bot keeps its token valid as long as it deploys the gateway.",
+            meaning="The bot keeps its token valid as long as it manages the gateway.",
             remedy=f"{Command('delete', ref)} deletes the gateway.",
         )
     reading = token_reading(deployment)
     found, unlisted = kept_secrets(cluster, ref, reading.secret)
     if not found:
         raise Conflict(
-            f"The bot does not keep the token of {ref}.",
-            remedy=f"{Command('manage-token', ref)} has it do so.",
+            f"The bot does not manage the token of {ref}.",
+            remedy=f"{Command('manage-token', ref)} starts it.",
         ).offering(Command("manage-token", ref))
     kept = kept_in(found[0]) or KeptToken(ref.name, "", "")
     read, unread = secrets_read(cluster, ref.namespace)
@@ -149,21 +149,21 @@ def _explained(
 ) -> list[Finding]:
     found = []
     for each in stays:
-        why = "pods read it" if not unread else f"its readers are not known: {unread}"
+        why = "pods read it" if not unread else f"the bot cannot check who reads it: {unread}"
         found.append(
             _note(f"Secret {_name(each)} stays with its token, because {why.rstrip('.')}.")
         )
     until = f" It is valid until {token.expires_at}." if token.expires_at else ""
     found.append(
         _note(
-            f"From then on nobody but its owner renews the token of {ref}.{until}",
+            f"From then on, only its owner renews the token of {ref}.{until}",
             severity="warning",
         )
     )
     if unlisted:
-        found.append(_note(f"Older Secrets of this bot may be left: {unlisted}"))
+        found.append(_note(f"Older Secrets of this bot may be left over: {unlisted}"))
     found.append(
-        _note("The pods keep running, with the annotation of their last restart on their template.")
+        _note("The pods keep running; their template keeps the annotation of the last restart.")
     )
     return found
 

@@ -239,8 +239,8 @@ def _look(cluster: Cluster, ref: GatewayRef) -> _Live:
     if SPEC_ANNOTATION in (deployment["metadata"].get("annotations") or {}):
         raise Conflict(
             f"{ref} is deployed by this bot.",
-            meaning="So the bot keeps its token valid already.",
-            remedy=f"{Command('rotate', ref)} gives it a new one.",
+            meaning="The bot already keeps its token valid.",
+            remedy=f"{Command('rotate', ref)} gives it a new token.",
         ).offering(Command("rotate", ref))
     sources = sources_read(cluster, deployment)
     given = given_from(deployment, sources)
@@ -263,8 +263,11 @@ def _check(wanted: Wanted, live: _Live, action_id: str) -> None:
     name = stable_name(ref.name)
     if live.reading.how == "nowhere":
         raise Conflict(
-            f"Nothing shows where {ref} gets its token from.",
-            remedy="Let its container read `config.service.auth` from a Secret by secretKeyRef.",
+            f"The bot cannot determine where {ref} gets its token from.",
+            remedy=(
+                "Change its container to read `config.service.auth` from a Secret with "
+                "secretKeyRef."
+            ),
         )
     if live.keeps_one:
         _check_own(ref, live.stable, "the token", read=live.reading.secret == name)
@@ -274,7 +277,7 @@ def _check(wanted: Wanted, live: _Live, action_id: str) -> None:
         ends = secret_facts(live.stable, live.reading.key).expires_at if live.stable else None
         good = ours and ends is not None and _far(ends)
         if good or not wanted.begins:
-            until = f" The Secret holds a token that is valid until {minute(ends)}." if ends else ""
+            until = f" The Secret has a token that is valid until {minute(ends)}." if ends else ""
             raise Conflict(
                 f"{ref} does not read its token from the bot's Secret {name} yet.",
                 meaning=f"{_declares(live)}{until} The bot only warns until "
@@ -294,8 +297,8 @@ def _check_own(ref: GatewayRef, secret: Manifest | None, what: str, *, read: boo
     whose = f"it belongs to {owner}" if owner else "this bot did not make it"
     first = "Point the pods to another Secret with this token. " if read else ""
     raise Conflict(
-        f"The bot would keep {what} in Secret {_name(secret)}, and {whose}.",
-        meaning="The bot writes no Secret but its own.",
+        f"The bot would store {what} in Secret {_name(secret)}, but {whose}.",
+        meaning="The bot writes only its own Secrets.",
         remedy=f"{first}Delete it or give it another name, then ask again.",
     )
 
@@ -310,7 +313,11 @@ def _token(
         current = live.copy
     facts = secret_facts(current, key) if current else None
     made_with = rotation.key or other_key(facts.key if facts else None)
-    why = why_rotated(facts, made_with) if facts else "What the token in use is, is not known."
+    why = (
+        why_rotated(facts, made_with)
+        if facts
+        else ("The bot cannot determine what token is in use.")
+    )
     token = new_token(spec, action_id, why, key=made_with, lifetime=rotation.lifetime)
     if not live.keeps_one:
         return dataclasses.replace(token, previous=_name(current) if current else ""), facts
@@ -376,18 +383,23 @@ def _explained(live: _Live, manages: TokenOnly, token: TokenPlan) -> tuple[Findi
         found.append(
             _note(
                 f"{_declares(live)} No pod reads Secret {token.secret} until that is changed.",
-                "What is declared elsewhere would be put back, so the bot does not change it.",
+                "A change by the bot would be reverted, so the bot does not make one.",
                 owners_change(live.deployment, live.reading, token.secret or ""),
                 severity="warning",
             )
         )
     elif not manages.stable:
         wrote = editors(live.deployment, live.reading)
-        by = f" It was written with {', '.join(wrote)}, which declares nothing." if wrote else ""
+        by = (
+            (f" It was written with {', '.join(wrote)}, which does not revert changes.")
+            if wrote
+            else ""
+        )
         found.append(
             _note(
-                f"Nobody declares where its pods read the token from, so that is changed.{by}",
-                "A plain write is put back by nobody.",
+                "Nothing else declares where its pods read the token from, so the bot changes "
+                f"it.{by}",
+                "Nothing reverts the change.",
             )
         )
     else:
@@ -403,7 +415,7 @@ def _explained(live: _Live, manages: TokenOnly, token: TokenPlan) -> tuple[Findi
             _note("Reloader restarts the pods; the bot does not.", "Both would restart them twice.")
         )
     found.append(
-        _note("Nothing else of this gateway is changed, and nothing becomes the bot's.", "")
+        _note("Nothing else in this gateway changes, and the bot takes over no other fields.", "")
     )
     return tuple(found)
 
@@ -416,7 +428,9 @@ def _declares(live: _Live) -> str:
     """The owner of the token's reference, in a sentence."""
     if live.declared_by is not None:
         return f"{live.declared_by} declares where its pods read the token from."
-    return "Its manifest holds the token, or takes a whole Secret, and others may put that back."
+    return (
+        "Its manifest contains the token or imports a whole Secret, so the change may be reverted."
+    )
 
 
 def _is_by(secret: Manifest | None, action_id: str) -> bool:

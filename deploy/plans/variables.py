@@ -106,11 +106,11 @@ def settings_elsewhere(spec: GatewaySpec, objects: Sequence[Manifest]) -> tuple[
         Finding(
             SETTINGS_ELSEWHERE,
             "warning",
-            f"The pods get settings that are not the spec's: {'; '.join(found[:_SHOWN])}{more}.",
-            "A variable of the Deployment wins over every ConfigMap, and so does a Secret that comes "
-            "later, so what the spec says of them does not reach the pods.",
-            "Take them out of there, or let the spec say the same; `--take-over` gives variables that "
-            "are plain values the spec's.",
+            f"The pods have settings that differ from the spec: {'; '.join(found[:_SHOWN])}{more}.",
+            "Variables in the Deployment, and Secrets listed later, override the ConfigMap, so "
+            "the spec's values do not reach the pods.",
+            "Remove them there, or set the same values in the spec. `--take-over` sets plain "
+            "variables to the spec's values.",
         ),
     )
 

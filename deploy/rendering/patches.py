@@ -117,7 +117,10 @@ def chart_values(before: GatewaySpec | None, after: GatewaySpec, secret: tuple[s
         if missing:
             raise InvalidInput(
                 f"The official chart has no value for {', '.join(missing)}.",
-                remedy="`--for kustomize` gives a patch, which Helm takes as a post-renderer.",
+                remedy=(
+                    "Use `--for kustomize`: it gives a patch that Helm can apply with a "
+                    "post-renderer."
+                ),
             )
         # The chart's own defaults are others: a value that is ours by default is said too.
         changed |= {path: spec_default(path) for path in sorted(gone)}

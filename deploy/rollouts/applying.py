@@ -57,7 +57,7 @@ class Applier:
             work.run.step("reconcile", "Already applied; following the rollout")
             _note_again(cluster, action, live)
             return None
-        work.run.step(PLAN, "Comparing the plan with the cluster once more")
+        work.run.step(PLAN, "Checking the plan against the cluster again")
         plan = with_way_back(work.patiently(replan), action.plan.on_failure)
         if not _is_what_was_decided(plan, action):
             return superseded(plan, begun=work.applying)
@@ -117,9 +117,9 @@ def _note_again(cluster: Cluster, action: Action, live: Manifest | None) -> None
 def _minted_in_vain(secret: str) -> Outcome:
     return Outcome(
         State.SUPERSEDED,
-        "More people have to approve this by now than did.",
-        f"No pod runs differently. Secret {secret} with a new token may have been made.",
-        "It is planned again, and put to those who decide now.",
+        "This now requires more approvals than it has.",
+        f"No pod was changed. Secret {secret} with a new token may have been created.",
+        "The bot makes a new plan and asks the current approvers.",
     )
 
 

@@ -91,7 +91,7 @@ class Deployer:
         if moved is not None:
             return moved
         if self._adopts:
-            run.step("own", "Taking the fields over from who wrote them before")
+            run.step("own", "Taking over the fields from their previous owners")
             used = render(spec, None)
             work.patiently(lambda: take_whole(cluster, used))
         run.step("follow", "Following the rollout")

@@ -56,9 +56,11 @@ def ready_pods(
         f"{sum(ready)} of {len(ready)} of the previous version ({held})"
         for held, ready in sorted(groups.items())
     ]
-    parts = [f"Pods ready: {'; '.join(said)}." if said else "No pod of it runs."]
+    parts = [f"Pods ready: {'; '.join(said)}." if said else "It has no running pods."]
     if ending:
-        parts.append(f"{_counted(ending, 'pod')} still {'ends' if ending == 1 else 'end'}.")
+        parts.append(
+            f"{_counted(ending, 'pod')} still {'terminates' if ending == 1 else 'terminate'}."
+        )
     return " ".join(parts)
 
 

@@ -55,7 +55,7 @@ class LostActions:
         held = held_of(lease) if lease else None
         mine = held is not None and held.action_id == action_id
         if held is not None and mine and held.holder and held.until > cluster.now():
-            raise StillRuns(f"The bot {held.holder} still works on {ref}.")
+            raise StillRuns(f"The bot {held.holder} is still working on {ref}.")
         # Those of a Deployment that is gone had the usual label.
         chosen = chosen_by(deployment) if deployment else labelled({"app": ref.name})
         sets, pods = within(
@@ -84,7 +84,8 @@ def _held(
     going = ""
     if not progress_of(deployment, sets, pods).complete:
         going = (
-            " The rollout is not complete: Kubernetes continues it, and the bot does not follow it."
+            " The rollout is not complete: Kubernetes continues it, but the bot no longer "
+            "follows it."
         )
     what = f"Deployment {ref.name}, {how} by this action: {wanted(deployment)}."
     return f"{what} {running}{going}"

@@ -116,9 +116,9 @@ class Minter:
         token = self._tokens.generate_token(instance, gateway, key, expires_at)
         if abs(token.expires_at - expires_at) > _TOLERATED:
             raise Conflict(
-                f"Azure gave a token that expires {minute(token.expires_at)} and not "
-                f"{minute(expires_at)}, as asked for.",
-                meaning="It was thrown away.",
+                f"Azure issued a token that expires {minute(token.expires_at)} instead of "
+                f"{minute(expires_at)}, as requested.",
+                meaning="The bot discarded it.",
             )
         try:
             return place.write(cluster, token, action_id, key)

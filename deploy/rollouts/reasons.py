@@ -39,7 +39,7 @@ def reason_of(progress: Progress) -> Reason:
         found = [(cause_of(text.partition(":")[0], text), text) for text in told[:1]]
     (cause, text), *more = found or [(Cause.OTHER, "")]
     if more:
-        text = f"{text} ({len(more)} more like it or beside it.)"
+        text = f"{text} ({len(more)} more found.)"
     return Reason(cause, text)
 
 

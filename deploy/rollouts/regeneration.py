@@ -38,8 +38,10 @@ def check_unheld(gateway: str, key: KeyType, holding: Holding) -> None:
         raise Conflict(
             f"{_counted(held)} still {'holds' if len(held) == 1 else 'hold'} a token of the {key} "
             f"key of {gateway}: {_named(held)}.",
-            meaning="They would lose Azure at once. The key was not regenerated.",
-            remedy=_remedy(held, "; rotating takes the other key"),
+            meaning=(
+                "They would lose their connection to Azure at once. The key was not regenerated."
+            ),
+            remedy=_remedy(held, "; a rotation uses the other key"),
         )
     unknown = [h for h in holding.pods if h.facts is None or h.facts.key is None]
     if unknown or holding.unread:
@@ -55,10 +57,10 @@ def _not_known(
     if unknown:
         why = next((f" ({h.why_unknown})" for h in unknown if h.why_unknown), "")
         said.append(
-            f"It is not known which key made the token of {_counted(unknown)}{why}: "
+            f"The bot cannot determine which key made the token of {_counted(unknown)}{why}: "
             f"{_named(unknown)}."
         )
-        remedies.append(_remedy(unknown, ", or adopt what this bot did not deploy"))
+        remedies.append(_remedy(unknown, ", or adopt gateways that this bot did not deploy"))
     if unread:
         refs = ", ".join(str(each.ref) for each in unread)
         said.append(f"Secrets that may keep a token of {refs} cannot be read:")
@@ -67,7 +69,7 @@ def _not_known(
     # What is refused may be granted in a moment, as after an API server's restart.
     return (Conflict if unknown else Unavailable)(
         " ".join(said),
-        meaning=f"One may be of the {key} key. The key was not regenerated.",
+        meaning=f"Some token may have been made with the {key} key. The key was not regenerated.",
         remedy=" ".join(remedies),
     )
 
@@ -106,9 +108,9 @@ def regeneration_plan(
         Finding(
             _RULE,
             "warning",
-            f"Every token made with the {key} key dies at once, wherever it is.",
-            "A token that leaked is of no use afterwards.",
-            f"None is in use where this bot looks: {looked_at}.",
+            f"Every token made with the {key} key stops working at once, wherever it is used.",
+            "A leaked token becomes useless.",
+            f"No such token is in use on the gateways that this bot watches: {looked_at}.",
         )
     ]
     notes += [
@@ -116,8 +118,8 @@ def regeneration_plan(
             _RULE,
             "warning",
             left_out,
-            "Gateways in other namespaces may hold a token of this key, which dies too.",
-            "Make sure that there are none.",
+            "Gateways in other namespaces may use a token of this key, which stops working too.",
+            "Make sure that there are no such gateways.",
         )
         for left_out in holding.left_out
     ]
@@ -185,7 +187,7 @@ class Regenerator:
         except Outgrown:
             if not asked.unanswered:
                 raise
-            return _half_known("More people have to approve this by now than did.")
+            return _half_known("This now requires more approvals than it has.")
         except GatewayBotError as error:
             if asked.unanswered:
                 return _half_known(error.happened, error.remedy)
@@ -199,18 +201,20 @@ class Regenerator:
         instance = self._instances.get(spec.apim.instance)
         if instance is None or spec.ref.cluster not in self._clusters:
             raise NotFound(f"{spec.ref} is no longer in the bot's settings.")
-        run.step(LOOK, "Looking whether a pod holds a token of this key")
+        run.step(LOOK, "Checking whether a pod uses a token of this key")
         plan = work.patiently(lambda: self.plan(spec.ref, key))
         if plan.digest != action.digest:
             if asked.unanswered:
-                return _half_known(f"The tokens of the {key} key are others than were shown.")
+                return _half_known(
+                    f"The tokens of the {key} key have changed since the plan was shown."
+                )
             return superseded(plan)
         run.step(ASK, f"Regenerating the {key} key")
         work.patiently(lambda: self._held(work, instance, spec.apim.gateway, key, asked))
         return Outcome(
             State.SUCCEEDED,
             f"The {key} key of {spec.apim.gateway} is regenerated",
-            "Every token made with it before is dead; no pod that this bot sees held one.",
+            "No earlier token of that key works any longer; no pod that this bot sees used one.",
         )
 
     def _held(
@@ -256,7 +260,7 @@ def plan_regeneration(
 def _key_of(action: Action) -> KeyType:
     request = action.request
     if not isinstance(request, KeyRequest):
-        raise TypeError(f"{action.id} is not a regeneration of a key")
+        raise TypeError(f"{action.id} is not a key regeneration")
     return request.key
 
 
@@ -264,8 +268,8 @@ def _half_known(happened: str, remedy: str = "") -> Outcome:
     return Outcome(
         State.UNKNOWN,
         happened,
-        "Azure may have regenerated the key: a request was begun, and its answer was not seen.",
-        remedy or "Ask again: the plan shows what it would kill now.",
+        "Azure may have regenerated the key: the bot sent a request and did not see the answer.",
+        remedy or "Request it again: the plan shows which tokens would stop working now.",
     )
 
 

@@ -131,15 +131,15 @@ class Remover:
             run.step(_DELETE, f"Deleting {kind} {name}")
             deleted.begun = True
             deleted.count += work.patiently(_deleting(cluster, ref.namespace, kind, name))
-        run.step("follow", "Waiting until the pods have ended")
+        run.step("follow", "Waiting for the pods to terminate")
         spec = action.plan.spec
         left = self._wait(work, cluster, spec)
         # Last of all, for it is what this run holds the gateway by.
         work.patiently(lambda: cluster.delete("Lease", ref.namespace, lease_name(ref)))
         happened = f"Deleted {ref} with {len(shown)} objects"
-        meaning = [f"{each} stays: it is no longer this gateway's alone." for each in stays]
+        meaning = [f"{each} stays: it no longer belongs to this gateway alone." for each in stays]
         if left:
-            meaning.append(f"{left} pods are still ending.")
+            meaning.append(f"{left} pods are still terminating.")
         return Outcome(State.SUCCEEDED, happened, " ".join(meaning))
 
     def _wait(self, work: Work, cluster: Cluster, spec: GatewaySpec) -> int:
@@ -213,7 +213,7 @@ def _reading(
 def _another_cluster(ref: GatewayRef) -> Outcome:
     return Outcome(
         State.SUPERSEDED,
-        f"“{ref.cluster}” is another cluster than when this was shown.",
+        f"“{ref.cluster}” is not the same cluster as when the plan was shown.",
         "Nothing was deleted.",
         "Ask again.",
     )
@@ -224,11 +224,11 @@ def _failed(error: GatewayBotError, deleted: _Deleted) -> Outcome:
     if deleted.count:
         done = f"{deleted.count} objects were deleted."
     elif deleted.begun:
-        done = "Some of its objects may have been deleted, others not."
+        done = "Some of its objects may have been deleted."
     unclear = deleted.begun and isinstance(error, Unavailable)
     return Outcome(
         State.UNKNOWN if unclear else State.FAILED,
         error.happened,
         " ".join(part for part in (error.meaning, done) if part),
-        error.remedy or "Delete it again: what is gone already is not an error.",
+        error.remedy or "Delete it again: objects that are already gone cause no error.",
     )

@@ -16,10 +16,10 @@ from deploy.times import minute
 from deploy.tokens.token_plan import TokenPlan
 
 _REMEDY_REFUSED = (
-    "If it names this gateway, the gateway may belong to another API Management instance of the "
-    "same name, or its key was regenerated meanwhile. Look at `apim` in the settings, then"
+    "If the token names this gateway, the gateway may belong to another API Management "
+    "instance, or its key may have been regenerated. Check `apim` in the settings, then"
 )
-_REMEDY_STUCK = "Fix what keeps new pods from getting ready, then"
+_REMEDY_STUCK = "Fix what prevents new pods from becoming ready, then"
 
 
 def refused(evidence: str) -> Reason:
@@ -30,7 +30,7 @@ def refused(evidence: str) -> Reason:
 def stuck(progress: Progress) -> Reason:
     """Why to go back: the rollout did not finish."""
     reason = reason_of(progress)
-    text = f"Only {progress.ready} of {progress.desired} pods got ready with the new token."
+    text = f"Only {progress.ready} of {progress.desired} pods became ready with the new token."
     return Reason(reason.cause, f"{text} {reason.told}".strip())
 
 
@@ -46,7 +46,11 @@ def rotated(
 ) -> Outcome:
     """Every pod runs with the new token, and nothing speaks against Azure taking it. `kept` says what
     is kept for going back."""
-    proof = "Azure accepts it" if judged.answer is Answer.PROVEN else "Nothing shows a refusal"
+    proof = (
+        "Azure accepts it"
+        if judged.answer is Answer.PROVEN
+        else ("There is no sign that Azure refuses it")
+    )
     meaning = [
         f"{proof}: {judged.evidence}.",
         f"Made with the {token.key} key{_until(expires_at)}.",
@@ -64,8 +68,8 @@ def nothing_runs(token: TokenPlan) -> Outcome:
     """It is scaled to zero."""
     return Outcome(
         State.SUCCEEDED,
-        "The new token is in place, and no pod runs that could try it",
-        f"So nothing shows whether Azure accepts it. Secret {token.previous} is kept.",
+        "The new token is in place, but no pod is running to use it",
+        f"Whether Azure accepts it is unknown. Secret {token.previous} is kept.",
     )
 
 
@@ -73,10 +77,10 @@ def unverified(ref: GatewayRef, token: TokenPlan, evidence: str) -> Outcome:
     """It is rolled out, and what there is to see decides nothing."""
     return Outcome(
         State.UNKNOWN,
-        "The new token is rolled out, but nothing shows whether Azure accepts it.",
-        f"What is seen: {evidence}. Nothing was taken back and nothing deleted: Secret "
+        "The new token is rolled out, but there is no evidence that Azure accepts it.",
+        f"Evidence so far: {evidence}. Nothing was rolled back or deleted: Secret "
         f"{token.previous} is kept.",
-        f"Look at {Command('status', ref)}. To rotate again is safe: {Command('rotate', ref)}.",
+        f"Check {Command('status', ref)}. It is safe to rotate again: {Command('rotate', ref)}.",
     )
 
 
@@ -104,7 +108,7 @@ def not_back(ref: GatewayRef, token: TokenPlan, reason: Reason, progress: Progre
     )
     return Outcome(
         state,
-        f"{reason.text} Going back to Secret {token.previous} has not finished.",
+        f"{reason.text} The rollback to Secret {token.previous} has not finished.",
         f"{told} Both Secrets are kept.",
         _look(ref),
     )
@@ -120,7 +124,7 @@ def too_late(
     """The previous token has expired: pods that have the new one are better off with it."""
     return Outcome(
         State.FAILED,
-        f"{reason.text} The previous token expired {minute(expired)}, so nothing was taken back.",
+        f"{reason.text} The previous token expired {minute(expired)}, so nothing was rolled back.",
         f"{serving(progress)} Secret {token.previous} is kept.",
         _remedy(ref, reason),
     )
@@ -130,7 +134,7 @@ def no_way_back(ref: GatewayRef, token: TokenPlan, reason: Reason) -> Outcome:
     """The previous Secret is gone."""
     return Outcome(
         State.FAILED,
-        f"{reason.text} Secret {token.previous} is gone, so there is nothing to go back to.",
+        f"{reason.text} Secret {token.previous} no longer exists, so a rollback is not possible.",
         "Pods that are ready keep the new token.",
         _remedy(ref, reason),
     )
@@ -142,7 +146,7 @@ def back_failed(
     """Going back was refused, or cannot be seen."""
     return Outcome(
         State.UNKNOWN if isinstance(error, Unavailable) else State.FAILED,
-        f"{reason.text} Going back to Secret {token.previous} did not succeed: {error.happened}",
+        f"{reason.text} The rollback to Secret {token.previous} failed: {error.happened}",
         f"{error.meaning} Both Secrets are kept.".strip(),
         error.remedy or _look(ref),
     )
@@ -154,14 +158,14 @@ def _remedy(ref: GatewayRef, reason: Reason) -> str:
 
 
 def _look(ref: GatewayRef) -> str:
-    return f"Look at {Command('status', ref)}, then rotate again: {Command('rotate', ref)}."
+    return f"Check {Command('status', ref)}, then rotate again: {Command('rotate', ref)}."
 
 
 def _until(expires_at: float | None) -> str:
     if expires_at is None:
         return ""
     moment = datetime.datetime.fromtimestamp(expires_at, datetime.UTC)
-    return f", it expires {minute(moment)}"
+    return f"; it expires {minute(moment)}"
 
 
 def _collected(collected: Collected) -> str:

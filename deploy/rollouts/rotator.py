@@ -101,7 +101,7 @@ class Rotator:
             return self._go_back(turn, verdicts.refused(judged.evidence))
         if judged.answer is Answer.UNDECIDED:
             return verdicts.unverified(turn.spec.ref, turn.token, judged.evidence)
-        run.step("collect", "Deleting token Secrets that nothing needs")
+        run.step("collect", "Deleting token Secrets that are no longer needed")
         turn.work.check()
         pause = turn.pause()
         collected = turn.way.collect(turn.cluster)

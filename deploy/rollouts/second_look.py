@@ -23,7 +23,7 @@ def second_look(clusters: Mapping[str, Cluster]) -> Callable[[Action], str]:
                 return ""
             return way_of(plan).look_again(cluster, action)
         except (NotFound, NamespaceEnds) as error:
-            parts = ("This no longer holds.", error.happened, error.meaning, error.remedy)
+            parts = ("This is no longer in effect.", error.happened, error.meaning, error.remedy)
             return " ".join(part for part in parts if part)
 
     return look

@@ -47,9 +47,9 @@ def stopped(left: Outcome, ended: Outcome | None) -> Outcome:
     if ended is None:
         return left
     if ended.state is State.SUCCEEDED:
-        happened = f"Stopped when everything was done: {ended.happened}"
+        happened = f"Stopped after everything was done: {ended.happened}"
         return Outcome(State.STOPPED, happened, ended.meaning, ended.remedy)
-    meaning = f"{left.meaning} Its run had just ended: {ended.happened}"
+    meaning = f"{left.meaning} The run had just ended: {ended.happened}"
     return Outcome(State.STOPPED, left.happened, meaning, left.remedy)
 
 
@@ -94,7 +94,7 @@ class Leftovers:
         ]
         uid, sets, pods, deployment, *objects = within(self._seconds, cluster, wanted)
         if uid != plan.cluster_uid:
-            raise NotFound(f"“{ref.cluster}” is another cluster than when this was decided.")
+            raise NotFound(f"“{ref.cluster}” is not the same cluster as when this was approved.")
         changed = zip(plan.changes, objects[: len(plan.changes)], strict=True)
         secrets = zip(names, objects[len(plan.changes) :], strict=True)
         return Left(deployment, tuple(sets), tuple(pods), dict(secrets), tuple(changed))
@@ -113,8 +113,8 @@ def rollout_left(plan: Plan, left: Left, action_id: str) -> Outcome:
         State.STOPPED,
         _how_far(left, action_id),
         " ".join(part for part in meaning if part),
-        f"Nothing goes back automatically. Look at {Command('status', plan.spec.ref)}, then plan the "
-        "next change.",
+        f"Nothing is rolled back automatically. Check {Command('status', plan.spec.ref)}, then "
+        "plan the next change.",
     )
 
 
@@ -150,8 +150,8 @@ def one_secret_left(plan: Plan, left: Left, action_id: str) -> Outcome:
         if written or back
         else "Stopped before the Secret was written.",
         " ".join(part for part in said if part),
-        f"Nothing goes back automatically. Look at {Command('status', plan.spec.ref)}, then rotate "
-        f"again: {Command('rotate', plan.spec.ref)}.",
+        f"Nothing is rolled back automatically. Check {Command('status', plan.spec.ref)}, then "
+        f"rotate again: {Command('rotate', plan.spec.ref)}.",
     )
 
 
@@ -170,7 +170,7 @@ def end_left(plan: Plan, left: Left) -> Outcome:
         State.STOPPED,
         happened,
         " ".join(part for part in (*meaning, "The pods were not touched.") if part),
-        f"{Command('manage-token', plan.spec.ref, '--end')} does the rest." if not_made else "",
+        f"To finish, run {Command('manage-token', plan.spec.ref, '--end')}." if not_made else "",
     )
 
 
@@ -185,13 +185,14 @@ def removal_left(plan: Plan, left: Left) -> Outcome:
     else:
         happened = f"Stopped while deleting: {len(gone)} of {len(left.changed)} objects are gone."
     pods = f"Pods that still exist: {len(left.pods)}." if left.pods else ""
-    broken = "Pods that start from now on may lack what is gone." if gone and kept else ""
+    broken = "Pods that start from now on may lack the deleted objects." if gone and kept else ""
     meaning = (_listed("Gone", gone), _listed("Still there", kept), pods, broken)
     return Outcome(
         State.STOPPED,
         happened,
         " ".join(part for part in meaning if part),
-        f"{Command('delete', plan.spec.ref)} deletes the rest; deploy it again to keep it."
+        f"To delete the rest, run {Command('delete', plan.spec.ref)}. To keep the gateway, "
+        "deploy it again."
         if kept
         else "",
     )
@@ -208,22 +209,22 @@ def key_left(action: Action) -> Outcome:
         )
     return Outcome(
         State.STOPPED,
-        f"Stopped as Azure was asked to regenerate the key of {gateway}.",
-        "Its answer was not seen, so the key may be regenerated: then every token made with it "
-        "before is dead.",
-        "Ask again: the plan shows what it would kill now.",
+        f"Stopped while Azure was asked to regenerate the key of {gateway}.",
+        "The bot did not see the answer, so the key may have been regenerated. If so, no "
+        "earlier token of that key works any longer.",
+        "Request it again: the plan shows which tokens would stop working now.",
     )
 
 
 def unread(action: Action, error: GatewayBotError) -> Outcome:
     """The cluster cannot be read; how far the run says that it got is all there is. Pure."""
     last = f"The last recorded step: {action.steps[-1].detail}." if action.steps else ""
-    meaning = (f"What the cluster holds is not known: {error.happened}", last)
+    meaning = (f"The state of the cluster is unknown: {error.happened}", last)
     return Outcome(
         State.STOPPED,
         _STOPPED,
         " ".join(part for part in meaning if part),
-        f"Look at {Command('status', action.ref)} once the cluster can be read.",
+        f"Check {Command('status', action.ref)} once the cluster can be read.",
     )
 
 
@@ -244,7 +245,7 @@ def _deployment(plan: Plan, left: Left, action_id: str) -> str:
     elif _is_as_planned(plan, live):
         how = "was written by this action"
     else:
-        how = "was written by this action to go back after a failure"
+        how = "was written by this action to roll back after a failure"
     return f"Deployment {ref.name} {how}: {wanted(live)}."
 
 

@@ -85,16 +85,15 @@ class Survey:
             snapshot = cache.read()
             if snapshot.stale or snapshot.pods_unread:
                 raise Unavailable(
-                    f"Cluster “{name}” cannot be looked at: "
-                    f"{snapshot.stale or snapshot.pods_unread}",
-                    meaning="Pods there may hold a token of this key.",
+                    f"Cluster “{name}” cannot be read: {snapshot.stale or snapshot.pods_unread}",
+                    meaning="Pods there may use a token of this key.",
                 )
             if snapshot.unseen:
                 raise Unavailable(
-                    f"Not everything on cluster “{name}” can be looked at: "
-                    + " ".join(snapshot.unseen),
-                    meaning="What cannot be read may hold a token of this key. The key was not "
-                    "regenerated.",
+                    f"Not everything on cluster “{name}” can be read: " + " ".join(snapshot.unseen),
+                    meaning=(
+                        "The unread part may use a token of this key. The key was not regenerated."
+                    ),
                     remedy=f"{snapshot.places.rights.rstrip('.')}, then ask again.",
                 )
             left_out += filter(None, [snapshot.places.left_out])
@@ -121,8 +120,8 @@ class Survey:
 
 def _unreadable(ref: GatewayRef, error: GatewayBotError) -> Unavailable:
     return Unavailable(
-        f"Which tokens {ref} holds cannot be read: {error.happened}",
-        meaning="One may be of this key. The key was not regenerated.",
+        f"The tokens of {ref} cannot be read: {error.happened}",
+        meaning="Some token may have been made with this key. The key was not regenerated.",
         remedy=error.remedy,
     )
 
@@ -176,7 +175,7 @@ def _held_by_pod(
     older = began is not None and changed_at is not None and began <= changed_at
     if older and not _was_given(cluster, ref, pod, used[0]):
         # It has what was in the Secret when it began, perhaps a token of the other key.
-        why = f"Secret {used[0]} was written after it began"
+        why = f"Secret {used[0]} was written after the pod started"
         return [TokenHolder(ref, name, used[0], None, why, managed)]
     return [TokenHolder(ref, name, used[0], told.facts, told.error, managed)]
 

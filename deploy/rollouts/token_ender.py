@@ -53,11 +53,14 @@ class TokenEnder:
             raise NotFound(f"Cluster “{ref.cluster}” is no longer in the bot's settings.")
         cluster = found.guarded(run.guard, run.unconfirmed)
         if not work.applying:
-            run.step(PLAN, "Comparing the plan with the cluster once more")
+            run.step(PLAN, "Checking the plan against the cluster again")
             plan = work.patiently(lambda: self._replan(action))
             if plan.digest != action.digest:
                 return superseded(plan)
-        run.step(APPLY, "Taking the bot's marks from what stays, and deleting the rest")
+        run.step(
+            APPLY,
+            ("Removing the bot's labels and annotations from what stays, and deleting the rest"),
+        )
         work.applying = True
         goes = self._unread(work, cluster)
         for name in goes:
@@ -71,7 +74,7 @@ class TokenEnder:
         ends = f"until the token expires ({until})" if until else "until the token expires"
         return Outcome(
             State.SUCCEEDED,
-            f"The bot no longer keeps the token of {ref}",
+            f"The bot no longer manages the token of {ref}",
             f"{kept}Its pods keep running. Its owner has to renew it {ends}.",
         )
 

@@ -10,9 +10,9 @@ def waits_for_owner(secret: str, token: TokenPlan, change: str) -> Outcome:
     """The Secret is there, and nobody reads it yet."""
     return Outcome(
         State.SUCCEEDED,
-        f"Secret {secret} holds a new token, and no pod reads it yet",
-        f"It was made with the {token.key} key. Nothing of the gateway was changed. Until its pods "
-        "read that Secret the bot only warns; from then on it keeps the token valid.",
+        f"Secret {secret} has a new token, but no pod reads it yet",
+        f"It was made with the {token.key} key. The gateway itself was not changed. The bot only "
+        "warns until the pods read that Secret; after that it keeps the token valid.",
         change,
     )
 
@@ -23,7 +23,7 @@ def restart_refused(ref: GatewayRef, secret: str, who: Manager, *, back: bool = 
     return Outcome(
         State.FAILED,
         f"Restart refused by {who}.",
-        f"It took back the annotation by which the bot restarts the pods. {_held(secret, back)}",
+        f"It reverted the annotation with which the bot restarts the pods. {_held(secret, back)}",
         f"Restart the pods: `{restart_command(ref, who)}`.",
     )
 
@@ -31,7 +31,7 @@ def restart_refused(ref: GatewayRef, secret: str, who: Manager, *, back: bool = 
 def restarted_twice(who: Manager) -> str:
     """Somebody took the restart back after every pod had got the new token."""
     return (
-        f"{who} took the bot's restart back, which replaced the pods once more. All of them have the "
+        f"{who} reverted the bot's restart, which replaced the pods again. All of them have the "
         "new token."
     )
 
@@ -42,19 +42,19 @@ def not_restarted(ref: GatewayRef, secret: str, *, back: bool = False) -> Outcom
         State.UNKNOWN,
         "Reloader has not restarted the pods.",
         _held(secret, back),
-        f"Look at Reloader, or restart the pods: `{restart_command(ref, None)}`.",
+        f"Check Reloader, or restart the pods: `{restart_command(ref, None)}`.",
     )
 
 
 def _held(secret: str, back: bool) -> str:
     if back:
         return (
-            f"Secret {secret} holds the previous token again: pods that start from now on read it, "
-            "and others may still have the new one, which was taken back."
+            f"Secret {secret} has the previous token again. Pods that start from now on use it; "
+            "others may still use the new token, which was withdrawn."
         )
     return (
-        f"Secret {secret} holds the new token: pods that start from now on read it, and the others "
-        "keep the previous one until it expires."
+        f"Secret {secret} has the new token. Pods that start from now on use it; the others use "
+        "the previous token until it expires."
     )
 
 

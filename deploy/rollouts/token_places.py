@@ -45,7 +45,7 @@ class NewSecret:
             return None
         if made_by(secret) != action_id:
             raise Conflict(
-                f"A Secret “{self._name}” that this action did not make is already there.",
+                f"A Secret “{self._name}” that this action did not create already exists.",
                 remedy="Delete it or rename it, then ask again.",
             )
         return secret
@@ -135,7 +135,7 @@ class OneSecret:
         if owner is not None or kept is None or kept.workload != self._ref.name:
             whose = f"It belongs to {owner}." if owner else "This bot did not make it."
             raise Conflict(
-                f"Secret {name} is not the bot's to write.",
+                f"The bot must not write Secret {name}.",
                 meaning=whose,
                 remedy="Delete it or give it another name, then ask again.",
             )

@@ -118,7 +118,7 @@ class _Base:
 
     @property
     def kept(self) -> str:
-        return f"Secret {self._before} is kept for going back." if self._before else ""
+        return f"Secret {self._before} is kept for a rollback." if self._before else ""
 
     def begun(self, work: Work, cluster: Cluster, *, back: bool = False) -> Outcome | None:
         return None
@@ -190,7 +190,7 @@ class _Whole(_Base):
 class _Reference(_Base):
     """A gateway of others, where nobody declares the reference to the token's Secret."""
 
-    writing = "Changing the reference to the token's Secret, and nothing else"
+    writing = "Changing only the reference to the token's Secret"
 
     def __init__(self, plan: Plan, manages: TokenOnly) -> None:
         super().__init__(plan)
@@ -250,10 +250,10 @@ class _OneSecret(_Base):
     @property
     def writing(self) -> str:
         if self._manages.waits:
-            return "The pods do not read that Secret yet, so they stay as they are"
+            return "The pods do not read that Secret yet, so they are not restarted"
         if not self._manages.restarts:
             return "Reloader restarts the pods"
-        return "Restarting the pods by an annotation, and nothing else"
+        return "Restarting the pods with an annotation"
 
     @property
     def previous(self) -> str:
@@ -305,7 +305,7 @@ class _OneSecret(_Base):
     def forget(self, cluster: Cluster) -> str:
         trouble = self.collect(cluster).trouble
         left = f" Its copy is left over: {trouble}" if trouble else ""
-        return f"The new token is gone, and the Secret holds the previous one.{left}"
+        return f"The new token is gone, and the Secret has the previous one.{left}"
 
     def look_again(self, cluster: Cluster, action: Action) -> str:
         if self._manages.waits:
@@ -354,7 +354,7 @@ class _OneSecret(_Base):
         secret = cluster.get("Secret", self._ref.namespace, self._new)
         found = written_at(secret)
         if found is None:
-            raise NotFound(f"Secret {self._new} does not say when its token was written.")
+            raise NotFound(f"Secret {self._new} does not record when its token was written.")
         return found
 
 

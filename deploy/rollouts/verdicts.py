@@ -17,10 +17,10 @@ from deploy.specs.gateway_spec import GatewaySpec
 
 _FIELDS = 3
 _LONGEST_VALUE = 80
-_SETTLE = "Settle with whoever that is who owns the gateway, then deploy again."
+_SETTLE = "Agree with them on who manages the gateway, then deploy again."
 _NO_HINT = (
-    "Look at the pods with `kubectl describe`; pods that run but do not get ready often cannot "
-    "load their configuration from Azure."
+    "Check the pods with `kubectl describe pods`. Pods that run but do not become ready often "
+    "cannot load their configuration from Azure."
 )
 
 
@@ -58,7 +58,10 @@ def while_paused(done: Outcome, ref: GatewayRef, pause: Pause | None) -> Outcome
     who = " and ".join(pause.by)
     have = "have" if len(pause.by) > 1 else "has"
     said = f"{who} {have} paused the Deployment" if who else "the Deployment is paused"
-    means = "Until it is resumed Kubernetes replaces no pod of it, so no later change rolls out."
+    means = (
+        "Kubernetes does not replace its pods until it is resumed, so later changes are not "
+        "rolled out."
+    )
     resume = f"Run `kubectl rollout resume deployment/{ref.name} -n {ref.namespace}`, or ask whoever paused it."
     return Outcome(
         done.state,
@@ -73,7 +76,7 @@ def superseded(plan: Plan, *, begun: bool = False) -> Outcome:
 
     `begun` says that an earlier run of it had started to apply it.
     """
-    untouched = "A run that was broken off had started to apply it." if begun else ""
+    untouched = "An interrupted run had started to apply it." if begun else ""
     forbidding = next((f for f in plan.findings if f.severity == "deny"), None)
     if forbidding is not None:
         return Outcome(
@@ -85,8 +88,8 @@ def superseded(plan: Plan, *, begun: bool = False) -> Outcome:
     return Outcome(
         State.SUPERSEDED,
         f"{plan.spec.ref} has changed on the cluster since this plan was shown.",
-        untouched or "Nothing was changed: only what was shown may be applied.",
-        "It is planned again.",
+        untouched or "Nothing was changed: only a plan that was shown may be applied.",
+        "The bot makes a new plan.",
     )
 
 
@@ -98,9 +101,9 @@ def unfinished(
     if progress.stale_since is not None:
         return Outcome(
             State.UNKNOWN,
-            f"Cluster “{spec.ref.cluster}” has not answered for the rest of the rollout.",
-            "The plan was applied; whether the pods got ready is not known.",
-            "Look at the gateway's status once the cluster answers again.",
+            f"Cluster “{spec.ref.cluster}” stopped answering during the rollout.",
+            "The plan was applied; whether the pods became ready is unknown.",
+            "Check the gateway's status once the cluster answers again.",
         )
     reason = reason or reason_of(progress)
     return Outcome(
@@ -117,18 +120,21 @@ def changed(found: Changed, *, back: bool = False) -> Outcome:
     says that it had gone back automatically."""
     return Outcome(
         State.FAILED,
-        f"{_by(found)} changed it meanwhile: {_differences(found)}.",
-        "The plan did not work out, so the previous version was applied again, and what runs now "
-        "is not that."
+        f"{_by(found)} changed it during the rollout: {_differences(found)}.",
+        "The rollout failed and the previous version was applied again, but something else runs "
+        "now."
         if back
-        else "The plan was applied, and what runs now is not what it wanted.",
+        else "The plan was applied, but something else runs now.",
         _SETTLE,
     )
 
 
 def reverted(found: Changed) -> str:
     """Somebody else changed the Deployment after its action had succeeded."""
-    return f"This no longer holds. {_by(found)} changed it since: {_differences(found)}. {_SETTLE}"
+    return (
+        f"This is no longer in effect. {_by(found)} has changed it since: {_differences(found)}. "
+        f"{_SETTLE}"
+    )
 
 
 def _by(found: Changed) -> str:
@@ -157,7 +163,7 @@ def _value(value: object) -> str:
 
 def nothing_before(outcome: Outcome) -> Outcome:
     """It was to go back automatically, and there is nothing to go back to."""
-    told = f"{outcome.meaning} No previous version that serves was left to go back to."
+    told = f"{outcome.meaning} There was no working previous version to roll back to."
     return dataclasses.replace(outcome, meaning=told.strip())
 
 
@@ -170,14 +176,14 @@ def came_back(before: GatewaySpec, progress: Progress, reason: Reason) -> Outcom
     if progress.stale_since is not None:
         return Outcome(
             State.UNKNOWN,
-            f"{stuck} to come back, but cluster “{before.ref.cluster}” has not answered since.",
+            f"{stuck} being restored, but cluster “{before.ref.cluster}” has not answered since.",
             reason.told,
-            "Look at the gateway's status once the cluster answers again.",
+            "Check the gateway's status once the cluster answers again.",
         )
     now = reason_of(progress)
     return Outcome(
         State.FAILED,
-        f"{stuck} to come back, which has not finished either.",
+        f"{stuck} being restored, which has not finished either.",
         " ".join(part for part in (reason.told, now.told, serving(progress)) if part),
         _remedy(now),
     )

@@ -69,12 +69,14 @@ class Work:
             meaning = ""
         elif self.applied:
             state = State.UNKNOWN
-            meaning = "The plan was applied, but how its rollout continues cannot be seen."
+            meaning = "The plan was applied, but the bot can no longer follow its rollout."
         elif self.applying:
             state = State.UNKNOWN if isinstance(error, Unavailable) else State.FAILED
-            meaning = "Some of the gateway's objects may have been changed, others not."
+            meaning = "Some of the gateway's objects may have been changed."
         elif self.minted:
-            meaning = f"No pod runs differently; Secret {self.minted} with a new token may have been made."
+            meaning = (
+                f"No pod was changed; Secret {self.minted} with a new token may have been created."
+            )
         else:
             meaning = "Nothing was changed."
         return Outcome(

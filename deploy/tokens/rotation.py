@@ -57,7 +57,7 @@ def parse_key(text: str) -> KeyType:
         raise InvalidInput(
             f"“{text[:40]}” is not a key of a gateway.",
             field="key",
-            remedy="It is primary or secondary.",
+            remedy="Use primary or secondary.",
         )
     return found
 
@@ -70,16 +70,16 @@ def parse_lifetime(text: str) -> datetime.timedelta:
     found = _LIFETIME.fullmatch(text.strip().lower())
     if found is None:
         raise InvalidInput(
-            f"“{text[:40]}” is not a lifetime.",
+            f"“{text[:40]}” is not a valid lifetime.",
             field="ttl",
             remedy="Write days or hours, such as 20d or 36h.",
         )
     lifetime = int(found["count"]) * _UNITS[found["unit"]]
     if not SHORTEST <= lifetime <= _ALLOWED:
         raise InvalidInput(
-            f"A token cannot live for {text.strip()[:40]}.",
+            f"A token cannot be valid for {text.strip()[:40]}.",
             field="ttl",
-            remedy="Azure allows 30 days at most.",
+            remedy="Azure allows at most 30 days.",
         )
     return min(lifetime, LONGEST)
 
@@ -101,14 +101,14 @@ def rotated_token(
     again = Command("deploy", spec.ref)
     if live is None:
         raise Conflict(
-            f"The Secret that {spec.ref} reads its token from is gone.",
-            meaning="There is nothing to go back to if the new token were refused.",
-            remedy=f"Deploy it again, which makes a new token too: {again}.",
+            f"The Secret that {spec.ref} reads its token from no longer exists.",
+            meaning="If Azure refused the new token, a rollback would not be possible.",
+            remedy=f"Deploy it again, which also creates a new token: {again}.",
         ).offering(again)
     if layout_key != LAYOUT_KEY:
         raise Conflict(
-            f"{spec.ref} reads its token from {live.name}, which somebody put there by hand.",
-            remedy=f"Deploy it again, which makes a new token too: {again}.",
+            f"{spec.ref} reads its token from {live.name}, which somebody created by hand.",
+            remedy=f"Deploy it again, which also creates a new token: {again}.",
         ).offering(again)
     key = rotation.key or other_key(live.key)
     new = new_token(spec, action_id, why_rotated(live, key), key=key, lifetime=rotation.lifetime)
@@ -136,6 +136,6 @@ def why_rotated(live: SecretFacts, key: KeyType) -> str:
     """What is known of the token that is replaced by one made with that key."""
     ends = f" It expires {minute(live.expires_at)}." if live.expires_at else ""
     if live.key is None:
-        return f"It is not known which key made the token in use.{ends}"
+        return f"The key of the current token is unknown.{ends}"
     same = ", which is used again" if live.key == key else ""
-    return f"The token in use was made with the {live.key} key{same}.{ends}"
+    return f"The current token was made with the {live.key} key{same}.{ends}"

@@ -127,25 +127,25 @@ def plan_token(
     if live is None:
         return new_token(spec, action_id, "It is the gateway's first token.")
     if not live.immutable:
-        return new_token(spec, action_id, "The Secret in use is not this bot's own.")
+        return new_token(spec, action_id, "The current Secret was not created by this bot.")
     if layout_key != LAYOUT_KEY:
-        why = f"Its pods read the token in use under another key than `{LAYOUT_KEY}`."
+        why = f"Its pods read the current token from a key other than `{LAYOUT_KEY}`."
         return new_token(spec, action_id, why)
     if live.gateway is not None and live.gateway != spec.apim.gateway:
         why = (
-            f"The token in use is gateway {live.gateway}'s: these pods will serve "
+            f"The current token belongs to gateway {live.gateway}; these pods will serve "
             f"{spec.apim.gateway} instead."
         )
         return new_token(spec, action_id, why)
     if live.expires_at is None:
-        return new_token(spec, action_id, "Nothing tells when the token in use expires.")
+        return new_token(spec, action_id, "The expiry of the current token is unknown.")
     if live.expires_at - now < ENOUGH:
-        return new_token(spec, action_id, f"The token in use expires {minute(live.expires_at)}.")
+        return new_token(spec, action_id, f"The current token expires {minute(live.expires_at)}.")
     return TokenPlan(
         secret=live.name,
         mint=False,
         expires_at=iso(live.expires_at),
-        reason="The token in use is good for more than seven days.",
+        reason="The current token is valid for more than seven days.",
     )
 
 
@@ -155,12 +155,12 @@ def kept_token(spec: GatewaySpec, live: SecretFacts | None) -> TokenPlan:
         return TokenPlan(None, mint=False, expires_at=None, reason="It signs in to Entra ID.")
     if live is None:
         raise Conflict(
-            f"The Secret that {spec.ref} reads its token from is gone.",
+            f"The Secret that {spec.ref} reads its token from no longer exists.",
             meaning="New pods would not start.",
-            remedy=f"Deploy it again, which makes a new token: {Command('deploy', spec.ref)}.",
+            remedy=f"Deploy it again, which creates a new token: {Command('deploy', spec.ref)}.",
         ).offering(Command("deploy", spec.ref))
     ends = iso(live.expires_at) if live.expires_at else None
-    return TokenPlan(live.name, mint=False, expires_at=ends, reason="The token in use stays.")
+    return TokenPlan(live.name, mint=False, expires_at=ends, reason="The current token stays.")
 
 
 def new_token(

@@ -52,7 +52,7 @@ def test_without_the_right_to_watch_gateways_it_is_said_what_is_missing(
     with pytest.raises(Unavailable) as error:
         cluster_probe(running, "bot")
     assert "may not list deployments, watch deployments, list pods, watch pods" in str(error.value)
-    assert "Bind the ClusterRole of docs/install.md" in str(error.value)
+    assert "Bind the ClusterRole (docs/install.md)" in str(error.value)
 
 
 def test_it_is_told_where_gateways_may_be_changed(running: RunningCluster) -> None:
@@ -72,7 +72,7 @@ def test_where_namespaces_are_listed_each_is_proved_by_its_role(running: Running
     assert cluster_probe(running, "bot", "dev").endswith("namespace dev; may change gateways there")
     with pytest.raises(Unavailable, match="prod: Namespace “prod” does not exist") as some:
         cluster_probe(running, "bot", "dev", "prod")
-    assert some.value.meaning.endswith("No trouble in dev.")
+    assert some.value.meaning.endswith("No problems in dev.")
 
 
 def test_of_a_role_that_lacks_something_it_is_said_what(running: RunningCluster) -> None:
@@ -135,8 +135,8 @@ def test_in_http_mode_all_four_urls_that_slack_needs_are_named() -> None:
     [
         ({}, ""),
         ({"is_ext_shared": True, "is_shared": True}, "with another workspace through Slack"),
-        ({"is_pending_ext_shared": True}, "is invited to share it"),
-        ({"is_org_shared": True, "is_shared": True}, "other workspaces of the organization"),
+        ({"is_pending_ext_shared": True}, "has been invited to share it"),
+        ({"is_org_shared": True, "is_shared": True}, "other workspaces in the organization"),
     ],
 )
 def test_a_channel_of_production_is_doubtful_where_others_read_it(

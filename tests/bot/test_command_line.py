@@ -123,7 +123,7 @@ def test_render_says_of_a_file_of_a_token_that_it_has_no_manifests(tmp_path: Pat
     spec.write_text("{manage: token, gateway: edge-1, cluster: west, namespace: prod}")
     done = gateway_bot("render", str(spec))
     assert done.returncode != 0
-    assert "has no manifests: it says `manage: token`" in done.stderr
+    assert "has no manifests, because it sets `manage: token`" in done.stderr
     assert "Others deploy west/prod/edge-1" in done.stderr
 
 

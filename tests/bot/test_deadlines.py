@@ -188,7 +188,7 @@ def test_whatever_the_bot_asks_of_a_peer_that_says_nothing_ends_in_its_time(
     assert not late
     for cache in outside.caches.values():
         assert cache.cluster.silent
-    with pytest.raises(Unavailable, match="asked again in"):
+    with pytest.raises(Unavailable, match="retries it in"):
         outside.clusters["west"].namespaces()
 
 

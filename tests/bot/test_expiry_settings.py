@@ -86,12 +86,12 @@ def test_an_approval_in_the_settings_stands_only_where_tokens_are_rotated_by_it(
 @pytest.mark.parametrize(
     ("production", "told"),
     [
-        ({"production": True, "rotation": "auto"}, "needs standing_approval"),
-        ({"rotation": "ask"}, "nobody could be asked"),
+        ({"production": True, "rotation": "auto"}, "requires standing_approval"),
+        ({"rotation": "ask"}, "somebody to ask"),
         ({"rotation": {"mode": "auto", "before": "30d"}}, "between 1h and 25d"),
         ({"rotation": "sometimes"}, "environments[0].rotation.mode"),
-        ({"warnings": {"thresholds": ["soon"]}}, "expected a length of time such as 14d"),
-        ({"warnings": {"thresholds": [7]}}, "expected a length of time such as 14d"),
+        ({"warnings": {"thresholds": ["soon"]}}, "expected a duration such as 14d"),
+        ({"warnings": {"thresholds": [7]}}, "expected a duration such as 14d"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, production: dict[str, Any], told: str) -> None:

@@ -47,7 +47,10 @@ def test_a_small_file_is_enough(tmp_path: Path) -> None:
         ({"clusters": []}, "clusters"),
         ({"apim": [{"name": "contoso"}]}, "apim[0].subscription"),
         ({"environments": [{"name": "a"}, {"name": "a"}]}, "environments: the name a"),
-        ({"clusters": [{"name": "w", "in_cluster": True, "context": "w"}]}, "in_cluster excludes"),
+        (
+            {"clusters": [{"name": "w", "in_cluster": True, "context": "w"}]},
+            "in_cluster cannot be combined",
+        ),
         ({"clusters": [{"name": "w", "namespaces": []}]}, "clusters[0].namespaces"),
         ({"clusters": [{"name": "w", "namespaces": ["Dev"]}]}, "clusters[0].namespaces[0]"),
         ({"clusters": [{"name": "w", "namespaces": ["prod-*"]}]}, "prod-* is a pattern"),
@@ -354,7 +357,7 @@ def test_approval_windows_are_allowed_where_one_approval_is_enough_and_nothing_e
         ({"approval": {**APPROVERS, "quorum": 0}}, "environments[0].approval.quorum: "),
         (
             {"approval": {"approvers": {"groups": ["S0123ABCD"]}, "quorum": 2}, "windows": True},
-            "windows: true needs approval.quorum 1",
+            "windows: true requires approval.quorum 1",
         ),
         ({"channels": ["#gateway-ops"]}, "environments[0].channels[0]: "),
         ({"requesters": {}}, "name at least one user or group"),
@@ -372,7 +375,7 @@ def test_approval_windows_are_allowed_where_one_approval_is_enough_and_nothing_e
                     }
                 ]
             },
-            "a freeze ends after it starts",
+            "a freeze must end after it starts",
         ),
     ],
 )
@@ -387,7 +390,7 @@ def test_what_is_wrong_about_approvals_is_told_with_its_path(
 
 def test_a_user_id_belongs_to_one_person(tmp_path: Path) -> None:
     people = {"ana": ["U0AAA1111"], "anna": ["U0AAA1111"]}
-    with pytest.raises(InvalidInput, match="belongs to two people"):
+    with pytest.raises(InvalidInput, match="is assigned to two people"):
         load_settings(written(tmp_path, people=people))
 
 

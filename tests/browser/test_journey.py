@@ -272,7 +272,7 @@ def test_a_broken_link_is_red_with_its_evidence(page: Page, demo: Demo) -> None:
         before = tables.count()
         say(page, "/gateway status")
         expect(tables.nth(before)).to_be_visible()
-        return "Azure is not reached" in tables.last.inner_text()
+        return "Azure cannot be reached" in tables.last.inner_text()
 
     until(broken, "a gateway that is cut off", 120)
     picture(page, "status-cut-off")

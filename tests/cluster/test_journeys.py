@@ -72,7 +72,7 @@ def test_production_changes_only_once_an_approver_approved_the_plan(demo: Demo) 
     ana, ben = demo.person("ana"), demo.person("ben")
     plan = ana.plans(f"deploy edge-1 --to west/prod --tag {TAG}")
     ana.clicks(plan, "Approve")
-    ana.sees("somebody else has to decide", ephemeral=True)
+    ana.sees("somebody else must approve or deny it", ephemeral=True)
     assert objects(demo, "deployments", "prod") == []
     ben.clicks(plan, "Approve")
     ben.sees_at(plan, "3 of 3 pods ready after", 90)

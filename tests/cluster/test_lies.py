@@ -461,5 +461,7 @@ def test_a_rollout_of_a_paused_deployment_is_not_called_done(bed: Bed) -> None:
     bed.edit(paused=True, template=bed.image(f"{GATEWAY}:2.10.0"))
     progress = shapes.followed(bed, lambda p: bool(p.trouble))
     assert not progress.complete
-    assert progress.trouble == ("The Deployment is paused, so Kubernetes replaces no pod.",)
+    assert progress.trouble == (
+        ("The Deployment is paused, so Kubernetes does not replace its pods."),
+    )
     assert (progress.serving, progress.ready) == (1, 0)

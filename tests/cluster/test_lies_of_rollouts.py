@@ -127,8 +127,12 @@ NOW = f"image wanted {WANTED}, now {OTHER}"
 CASES = (
     Case("nobody does anything", lambda bed: None, State.SUCCEEDED, "1 of 1 pods ready"),
     Case("restarted by hand", restarted, State.SUCCEEDED, "1 of 1 pods ready"),
-    Case("another image", lambda bed: bed.image(OTHER), State.FAILED, f"agent changed it meanwhile: {NOW}"),
-    Case("an agent that reapplies", agent, State.FAILED, f"agent changed it meanwhile: {NOW}"),
+    Case("another image", lambda bed: bed.image(OTHER), State.FAILED, (
+        f"agent changed it during the rollout: {NOW}"
+    )),
+    Case("an agent that reapplies", agent, State.FAILED, (
+        f"agent changed it during the rollout: {NOW}"
+    )),
     Case("undone", undone, State.FAILED, NOW),
     Case("scaled to 0", scaled_with_kubectl, State.FAILED, "replicas wanted 1, now 0"),
     Case("autoscaled, scaled to 0", scaled_with_kubectl, State.FAILED, "replicas wanted 1, now 0", AUTOSCALED),

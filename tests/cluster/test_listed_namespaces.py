@@ -161,7 +161,7 @@ def test_a_namespace_outside_the_list_is_refused_with_the_way_out(demo: Demo) ->
     ana = demo.person("ana")
     ana.types(f"deploy edge-1 --to west/kube-public --tag {TAG}")
     ana.sees(
-        "outside the namespaces that the bot looks at.*Its settings list namespaces dev, prod"
+        "not one of the namespaces that the bot watches.*Its settings list namespaces dev, prod"
         ".*have kube-public added to `namespaces` of cluster west",
         ephemeral=True,
     )
@@ -215,7 +215,9 @@ def test_gateways_of_others_are_shown_kept_and_adopted(scene: Scene) -> None:
     change = json.dumps({"spec": {"template": pod}})
     kubectl(demo, "patch", "-n", "dev", "deployment/legacy-9", "-p", change)
     kubectl(demo, "rollout", "status", "-n", "dev", "deployment/legacy-9", "--timeout=90s")
-    decide(ana, "manage-token legacy-9 --end", "Stop keeping", "The bot no longer keeps the token")
+    decide(
+        ana, "manage-token legacy-9 --end", "Stop keeping", "The bot no longer manages the token"
+    )
 
 
 def test_a_key_is_regenerated_and_the_plan_says_where_nobody_looked(scene: Scene) -> None:
@@ -232,7 +234,7 @@ def test_a_key_is_regenerated_and_the_plan_says_where_nobody_looked(scene: Scene
     in_use = secret["metadata"]["annotations"]["gateway-bot.io/token-key"]
     other = {"primary": "secondary", "secondary": "primary"}[in_use]
     plan = ana.plans(f"regenerate-key edge-1 --key {other}")
-    assert "On cluster “west” the bot looks only at namespaces dev, prod." in words(plan)
+    assert "On cluster “west” the bot watches only namespaces dev, prod." in words(plan)
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, f"The {other} key of edge-1 is regenerated")
 
@@ -245,8 +247,8 @@ def test_what_a_role_cannot_show_is_said_in_the_plan_and_everything_is_deleted(
     form = ana.form("deploy")
     assert ana.submits(form, deploy_file=ana.uploads("whole.yaml", SPEC)) == {"ok": True}
     plan = ana.sees("whole-1.*Nothing has changed yet", ephemeral=False)
-    why = "is not known: The bot may not list {}, which no Role can allow, on cluster “west”."
-    unseen = [f"takes the pods {why.format('nodes')}", f"volume {why.format('storageclasses')}"]
+    why = "The bot may not list {} on cluster “west”; only a ClusterRole can allow it."
+    unseen = [f"accepts the pods: {why.format('nodes')}", f"volume: {why.format('storageclasses')}"]
     ana.clicks(plan, "Details")
 
     def details() -> str:

@@ -95,7 +95,7 @@ def kept(bed: OthersBed, name: str, style: Style, **more: Any) -> Owner:
     outcome = bed.manage(name)
     assert outcome.state is State.SUCCEEDED, outcome
     stable = f"{name}-managed-token"
-    assert outcome.happened == f"Secret {stable} holds a new token, and no pod reads it yet"
+    assert outcome.happened == f"Secret {stable} has a new token, but no pod reads it yet"
     assert stable in outcome.remedy
     if style == "helm":
         assert f"`secret.existingSecretName: {stable}`" in outcome.remedy
@@ -180,7 +180,7 @@ def test_where_nobody_declares_the_reference_it_alone_is_changed_and_older_secre
     with traffic(rotation.kubeconfig, rotation.context, bed.namespace, name) as told:
         outcome = bed.manage(name)
     assert outcome.state is State.SUCCEEDED, outcome
-    assert f"Secret {name} is kept for going back." in outcome.meaning
+    assert f"Secret {name} is kept for a rollback." in outcome.meaning
     assert told.dropped == []
     assert told.answered == told.sent > 0
     assert not pods & set(bed.pods(name))
@@ -249,7 +249,7 @@ def test_a_token_that_azure_refuses_is_taken_back_and_none_is_dropped(bed: Other
     assert outcome.state is State.FAILED
     assert outcome.happened.startswith("The previous token is in use again: Azure refuses")
     assert f"pods are ready with Secret {stable}" in outcome.meaning
-    assert "the Secret holds the previous one" in outcome.meaning
+    assert "the Secret has the previous one" in outcome.meaning
     assert told.dropped == []
     assert bed.token(stable) == before
     assert not bed.has_secret(f"{stable}-previous")
@@ -283,7 +283,7 @@ def test_a_restart_that_is_taken_back_later_is_told_by_the_second_look(
     owner.apply()
     bed.settled(name)
     assert bed.looked_again(action) == (
-        "Argo CD (application edge) took the bot's restart back, which replaced the pods once more. "
+        "Argo CD (application edge) reverted the bot's restart, which replaced the pods again. "
         "All of them have the new token."
     )
 
@@ -475,7 +475,7 @@ def test_what_the_pods_read_stays_when_the_bot_no_longer_keeps_a_token(bed: Othe
     assert pods == set(bed.pods(name))
     with pytest.raises(Conflict, match="was not deployed by this bot"):
         bed.rotate(name)
-    with pytest.raises(Conflict, match="does not keep the token"):
+    with pytest.raises(Conflict, match="does not manage the token"):
         bed.plan("end-manage-token", ending(bed, name))
     with pytest.raises(Conflict, match="this bot did not make it"):
         bed.plan("manage-token", bed.managing(name))

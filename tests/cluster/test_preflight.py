@@ -108,7 +108,7 @@ CASES = (
          api="must be less than or equal to cpu limit"),
     Case("no such class", nothing, "warning", "The cluster has no StorageClass nowhere",
          {"backup": Backup(size="1Gi", storage_class="nowhere")}),
-    Case("a disk for many", a_disk, "deny", "makes disks, which one node alone can mount",
+    Case("a disk for many", a_disk, "deny", "provides disks, which only one node can mount",
          {"backup": Backup(size="1Gi", storage_class="disk-NS")}),
     Case("one node's volume for two pods", a_disk, "deny", "pods on other nodes cannot mount it",
          {"backup": Backup(size="1Gi", storage_class="disk-NS", access_mode="ReadWriteOnce"),
@@ -159,7 +159,7 @@ def test_where_no_pod_more_fits_they_are_replaced_one_by_one(bed: Bed) -> None:
     get = bed.target.api.get
     until(lambda: get(used)["status"].get("used", {}).get("pods") == "2", "its pods counted")
     (finding,) = found(bed, replicas=2)
-    assert "no room for one pod more" in finding.what
+    assert "no room for the extra pod" in finding.what
     assert finding.fix_patch == {"rollout": {"maxUnavailable": 1, "maxSurge": 0}}
     assert found(bed, replicas=2, rollout=one_by_one) == []
     outcome = bed.deploy(bed.spec(replicas=2, rollout=one_by_one), "ABC236")

@@ -140,7 +140,7 @@ def test_with_nothing_but_restarts_there_is_nothing_to_go_back_to(bed: Bed) -> N
     deployed(bed, "ABC231")
     bed.kubectl("rollout", "restart", "deployment/edge-1")
     revised(bed, 2)
-    with pytest.raises(NotFound, match="nothing to go back to") as refused:
+    with pytest.raises(NotFound, match="nothing to roll back to") as refused:
         revision_of(bed)
     assert "The cluster holds 2 (2.11.1), 1 (2.11.1)." in refused.value.meaning
 

@@ -127,7 +127,7 @@ def test_a_rotation_that_waiting_does_not_heal_is_taken_back_at_once_and_says_wh
     assert time.monotonic() - began < SURELY, "long before the rollout's deadline"
     assert outcome.state is State.FAILED
     assert outcome.happened.startswith(
-        "The previous token is in use again: Only 0 of 2 pods got ready with the new token. "
+        "The previous token is in use again: Only 0 of 2 pods became ready with the new token. "
         + meaning_of(cause)
     ), outcome
     assert f"2 of 2 pods are ready with Secret {before}" in outcome.meaning

@@ -91,7 +91,7 @@ def test_a_throttled_call_waits_as_long_as_azure_asks_and_goes_on(azure: Azure) 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         (wait,) = work.waits
-        assert (wait.whom, wait.why) == ("Azure", "Azure limits how often it may be asked.")
+        assert (wait.whom, wait.why) == ("Azure", "Azure is throttling the bot's requests.")
         azure.faults.set("arm_status", "none")
 
     arm._sleep = sleep
@@ -117,10 +117,10 @@ def test_who_repeats_by_themselves_is_told_at_once_how_long_to_wait(
 @pytest.mark.parametrize(
     ("status", "error", "said"),
     [
-        ("401", Refused, "does not accept the bot's sign-in"),
+        ("401", Refused, "rejected the bot's sign-in"),
         ("403", Refused, "gateways/read"),
         ("404", NotFound, "does not have"),
-        ("429", Unavailable, "limits how often"),
+        ("429", Unavailable, "is throttling"),
         ("500", Unavailable, "answered 500"),
         ("503", Unavailable, "answered 503"),
     ],
@@ -296,5 +296,5 @@ def test_a_service_that_is_away_leaves_the_others_theirs(
         with pytest.raises(Unavailable, match="answered 503"):
             arm.list_gateways(away)
     assert arm.list_gateways(INSTANCE) == ()
-    with pytest.raises(Unavailable, match="asked again in"):
+    with pytest.raises(Unavailable, match="retries it in"):
         arm.list_gateways(away)

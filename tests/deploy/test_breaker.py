@@ -47,7 +47,7 @@ def test_what_twice_did_not_answer_is_not_waited_for_and_says_when_it_is_asked_a
         service.ask()
     assert (service.now, service.asked) == (before, 2)
     assert str(refused.value) == (
-        "It does not answer: it takes too long. It is asked again in 10 s; try again then."
+        "It does not answer: it takes too long. The bot retries it in 10 s; try again after that."
     )
     assert refused.value.untouched
 

@@ -227,7 +227,7 @@ def test_a_live_message_of_a_newer_bot_is_left_to_it(
     store.end(newer, {"text": "y"}, "over")
     with pytest.raises(Unreadable, match="This message cannot be read"):
         store.stop(key, "U0ANA")
-    with pytest.raises(Unreadable, match=f"The message of {key} cannot be read"):
+    with pytest.raises(Unreadable, match=f"The record of the message {key} cannot be read"):
         store.find(key)
 
 

@@ -21,7 +21,7 @@ from tests.support.annotating.kind import ANNOTATE, note_of
 
 _NOBODYS = re.compile(r"/(leases|pods|events|nodes)(/|$)|/stamps-")
 """What is renewed, written by nodes, or written by the next in line."""
-_DONE = "Stopped when everything was done"
+_DONE = "Stopped after everything was done"
 _MOMENT = 0.001
 """Redis' time of a stop is cut to whole milliseconds, and the write before it may be that close."""
 

@@ -101,7 +101,7 @@ def bots_behind(
         entry["kubeconfig"] = str(directory / "kubeconfig")
     path.write_text(yaml.safe_dump(settings))
     os.kill(pid, signal.SIGKILL)
-    until(lambda: any("starting it again" in line for line in demo.lines), "the demo's bot again")
+    until(lambda: any("restarting it" in line for line in demo.lines), "the demo's bot again")
     own = directory / "loud.yaml"
     own.write_text(yaml.safe_dump({k: v for k, v in settings.items() if k != "event_grid"}))
     loud = Loud(own, environment, directory / "loud.log")
@@ -163,7 +163,7 @@ def _full_run(demo: Demo, arm: EchoingProxy, cluster: EchoingProxy) -> None:
     ana.sees_at(plan, "1 of 1 pods ready after", 120)
     _rotates(ana, "run with the new token", "--ttl 2d")
     arm.spoil = arm_error(409)
-    _rotates(ana, "Azure is changing")
+    _rotates(ana, "Azure is currently changing")
     arm.spoil = arm_error(400)
     _rotates(ana, "Azure rejected the request")
     arm.spoil = None

@@ -248,7 +248,7 @@ def test_a_modal_is_opened_for_nobody_who_may_see_nothing(door: Door) -> None:
     door.types("deploy", user="U0GUS")
     door.clicks("open_deploy", user="U0GUS")
     until(lambda: len(door.slack.told) == 2, "both refusals")
-    assert all("You are a guest of this workspace" in each["text"] for each in door.slack.told)
+    assert all("You are a guest in this workspace" in each["text"] for each in door.slack.told)
     assert door.slack.opened == []
 
 

@@ -67,7 +67,7 @@ def test_a_guest_is_refused_by_every_verb_before_it_looks_at_anything(verb: AnyV
     assert made.take_up(asked)
     until(lambda: len(shown) == 2, "its end")
     assert len(shown) == 2
-    assert all("You are a guest of this workspace" in text for text in shown)
+    assert all("You are a guest in this workspace" in text for text in shown)
 
 
 @pytest.mark.parametrize("name", ["logs", "diff", "check", "export"])
@@ -108,17 +108,17 @@ def test_an_option_may_take_another_right(
 def test_no_button_and_no_form_works_for_a_guest() -> None:
     done: list[object] = []
     click = clicked("U0GUS")
-    with pytest.raises(NotAllowed, match="You are a guest of this workspace"):
+    with pytest.raises(NotAllowed, match="You are a guest in this workspace"):
         permission.clicked(lambda click: done.append(click), JUDGING)(request_of_click(click))
     sent = Submission("f1", "form", "U0GUS", "{}", {})
-    with pytest.raises(NotAllowed, match="You are a guest of this workspace"):
+    with pytest.raises(NotAllowed, match="You are a guest in this workspace"):
         permission.filled(lambda sent: done.append(sent), JUDGING)(request_of_form(sent))
     assert done == []
 
 
 def test_the_home_tab_shows_a_guest_nothing_but_why() -> None:
     drawn = home.drawn(needs(home.Needs, authority=AUTHORITY), "U0GUS")
-    assert "You are a guest of this workspace" in str(drawn.view["blocks"])
+    assert "You are a guest in this workspace" in str(drawn.view["blocks"])
     assert drawn.closed, "and nothing is kept true of it"
 
 

@@ -107,7 +107,7 @@ def test_in_production_approvers_decide_and_the_digest_binds(demo: Demo) -> None
     assert "Needs 1 approval of <!subteam^S0APPROVE>" in words(plan)
     name, digest = name_and_digest(plan)
     ana.clicks(plan, "Approve")
-    ana.sees("somebody else has to decide", ephemeral=True)
+    ana.sees("somebody else must approve or deny it", ephemeral=True)
     ben.types("pending")
     ben.sees("Annotate edge-2 on west/prod.*You can approve or deny this", ephemeral=True)
     ben.types(f"approve {name} --plan 0123456789ab")

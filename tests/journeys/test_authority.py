@@ -120,7 +120,7 @@ def test_a_token_that_production_holds_takes_productions_approval(
 ) -> None:
     with nothing_minted(demo):
         plan = room.dan.plans(command)
-        assert "production-west must approve this too" in words(plan)
+        assert "This also requires approval for production-west" in words(plan)
         gains_nothing(room.dan, plan)
 
 
@@ -130,10 +130,10 @@ def test_a_token_that_production_of_another_cluster_holds_takes_its_approval(
     dan = room.dan
     with nothing_minted(demo):
         plan = dan.plans(deploying("edge-1", "east/dev"))
-        assert "production-west must approve this too" in words(plan)
+        assert "This also requires approval for production-west" in words(plan)
         gains_nothing(dan, plan)
         plan = dan.plans(deploying("pay-1", "west/dev"))
-        assert "production-east must approve this too" in words(plan)
+        assert "This also requires approval for production-east" in words(plan)
         # Its approvers hear of it in their own channel, and decide there.
         chen = Room(demo, EAST_ROOM).chen
         chen.clicks(chen.sees("a change that production-east must approve too.*pay-1"), "Show")
@@ -218,7 +218,7 @@ def test_a_deployment_made_with_kubectl_in_production_takes_productions_approval
         install(demo, "west/prod/by-hand", "kube-1&209912312359&c2lnbmF0dXJl")
         dan.clicks(alone, "Confirm")
         # It was shown as what dan decides alone.
-        dan.sees_at(alone, "This needs an approval by now")
+        dan.sees_at(alone, "This now requires approval")
         fresh = dan.sees("Needs 1 approval.*west/prod/by-hand|west/prod/by-hand.*Needs 1 approval")
         gains_nothing(dan, fresh)
 
@@ -233,7 +233,7 @@ def test_production_that_appears_between_the_decision_and_the_mint_decides(
             dan.clicks(plan, "Confirm")
             dan.sees_at(plan, f"Action {SOMEBODY} is changing the tokens|Minting a token")
             install(demo, "west/prod/between-1", "between-1&209912312359&c2lnbmF0dXJl")
-        dan.sees_at(plan, "This needs an approval by now")
+        dan.sees_at(plan, "This now requires approval")
         gains_nothing(dan, dan.sees("west/prod/between-1.*Needs 1 approval"))
 
 
@@ -246,7 +246,7 @@ def test_production_that_this_bot_deploys_between_the_decision_and_the_mint_deci
         with broken(demo, "cluster east", "api_slow_ms", 4000, 0):
             dan.clicks(plan, "Confirm")
             there = room.approved(deploying("between-2", "west/prod"))
-            dan.sees_at(plan, "This needs an approval by now")
+            dan.sees_at(plan, "This now requires approval")
         room.ana.sees_at(there, "1 of 1 pods ready after")
         gains_nothing(dan, dan.sees("west/prod/between-2.*Needs 1 approval"))
 

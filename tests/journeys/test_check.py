@@ -81,7 +81,9 @@ def test_a_channel_without_the_bot_and_a_cluster_it_may_not_watch_are_told(demo:
     config.write_text(yaml.safe_dump(settings))
     done = check(demo, config)
     assert done.returncode == 1
-    assert "FAIL  channel C0NOWHERE: The bot is not in that channel. Invite it" in done.stdout
+    assert (
+        "FAIL  channel C0NOWHERE: The bot is not a member of that channel. Invite it"
+    ) in done.stdout
     assert "FAIL  cluster west: " in done.stdout
     assert "warn  channel C0GWALERTS" in done.stdout
 
@@ -118,5 +120,5 @@ def test_a_second_demo_on_the_same_data_is_told_in_a_sentence(demo: Demo) -> Non
         check=False,
     )
     assert done.returncode == 1
-    assert "Another demo may use this --data directory" in done.stderr
+    assert "Another demo may be using this --data directory" in done.stderr
     assert "Traceback" not in done.stderr

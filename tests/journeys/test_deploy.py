@@ -82,10 +82,10 @@ def test_a_backup_that_would_wait_for_ever_is_found_in_the_plan(demo: Demo) -> N
         f"deploy edge-2 --to west/dev --tag {TAG} --replicas 2 --name kept --set backup.size=1Gi"
     )
     ana.types(asked)
-    denied = ana.sees("the rules forbid it.*StorageClass default makes disks")
+    denied = ana.sees("the rules forbid it.*StorageClass default provides disks")
     ana.clicks(denied, "Fix: Set backup.storageClass to azurefile-csi")
     plan = ana.sees("Nothing has changed yet.*kept", ephemeral=False)
-    assert "makes disks" not in words(plan)
+    assert "provides disks" not in words(plan)
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, "2 of 2 pods ready", 90)
 
@@ -166,7 +166,7 @@ def test_production_changes_only_once_an_approver_approved_the_plan(demo: Demo) 
     ana, ben = demo.person("ana"), demo.person("ben")
     plan = ana.plans(f"deploy edge-1 --to west/prod --tag {TAG}")
     ana.clicks(plan, "Approve")
-    ana.sees("somebody else has to decide", ephemeral=True)
+    ana.sees("somebody else must approve or deny it", ephemeral=True)
     assert objects(demo, "deployments", "prod") == []
     ben.clicks(plan, "Approve")
     ben.sees_at(plan, "3 of 3 pods ready after", 90)

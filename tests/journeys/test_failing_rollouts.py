@@ -60,11 +60,11 @@ def test_what_is_deleted_after_a_success_is_reported_in_its_thread_once(demo: De
     index = "gateway-bot:{looks}"
     due = until(lambda: redis.zrange(index, 0, -1), "a look that is due some time")
     redis.zadd(index, dict.fromkeys(due, 0), xx=True)
-    line = ana.sees("This no longer holds", ephemeral=False)
+    line = ana.sees("This is no longer in effect", ephemeral=False)
     assert line["thread_ts"] == done["ts"]
     assert "The Deployment “edge-1” is gone from east/dev." in words(line)
     until(lambda: not redis.exists(index), "every look")
-    assert len([m for m in ana.messages() if "This no longer holds" in words(m)]) == 1
+    assert len([m for m in ana.messages() if "This is no longer in effect" in words(m)]) == 1
 
 
 def test_a_rollout_that_is_stuck_says_so_is_waited_for_and_then_rolled_back_by_a_decided_plan(

@@ -12,7 +12,7 @@ from tests.support.demo import Demo, Message, Person, is_answer, words
 from tests.support.kubectl import Kubectl
 from tests.support.waiting import until
 
-GUEST = "You are a guest of this workspace"
+GUEST = "You are a guest in this workspace"
 
 
 @pytest.fixture(scope="module")

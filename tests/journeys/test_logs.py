@@ -75,7 +75,7 @@ def test_only_what_is_asked_for_is_shown(demo: Demo) -> None:
     none = logs(ana, "edge-1 --grep xyzzy --level error")
     assert "No line is like that" in words(shows(ana, none, "0 lines"))
     before = words(shows(ana, logs(ana, "edge-1 --previous"), "0 lines"))
-    assert "None of the 2 pods has restarted, so there is no log from before." in before
+    assert "None of the 2 pods has restarted, so there is no previous log." in before
     assert "No line is like that" not in before
     for wrong, told in (
         ("edge-1 --level loud", "is not a level"),

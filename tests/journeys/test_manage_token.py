@@ -79,6 +79,6 @@ def test_the_bot_no_longer_keeps_a_token_once_that_is_decided(demo: Demo) -> Non
     assert f"Stop keeping the token of {NAME} on west/dev" in words(plan)
     assert f"Secret {STABLE} stays with its token, because pods read it." in words(plan)
     ana.clicks(plan, "Confirm")
-    ana.sees_at(plan, f"The bot no longer keeps the token of west/dev/{NAME}")
+    ana.sees_at(plan, f"The bot no longer manages the token of west/dev/{NAME}")
     ana.types(f"rotate {NAME}")
     ana.sees("was not deployed by this bot", ephemeral=True)

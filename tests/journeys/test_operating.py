@@ -107,7 +107,7 @@ def test_a_revision_that_somebody_else_made_is_nobodys_action(demo: Demo) -> Non
     again = f"deploy edge-1 --to west/dev --tag {TAG} --take-over"
     decide(ana, again, ":2.10.1 → ", "3 of 3 pods ready after")
     ana.types(f"rollback edge-1 --to-revision {number}")
-    unknown = f"not known what revision {number} of {REF} was deployed with.*did not deploy it"
+    unknown = f"The spec of revision {number} of {REF} is unknown.*did not deploy it"
     ana.sees(unknown, ephemeral=True)
 
 
@@ -211,7 +211,7 @@ def test_a_gateway_of_the_portals_is_adopted_and_then_scaled(demo: Demo) -> None
     services = {s["metadata"]["name"] for s in objects(demo, "services", "dev")}
     assert {"legacy-9-live-traffic", "legacy-9-instance-discovery"} <= services
     ana.types("adopt legacy-9")
-    ana.sees("legacy-9 is this bot's already", ephemeral=True)
+    ana.sees("legacy-9 is already managed by this bot", ephemeral=True)
 
 
 def test_a_click_puts_what_a_rule_advises_into_the_plan(demo: Demo) -> None:

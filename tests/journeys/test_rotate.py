@@ -46,11 +46,11 @@ def test_a_rotation_is_planned_confirmed_followed_and_proven(demo: Demo) -> None
     assert "Rotate the token of edge-1 on west/dev" in shown
     assert "New gateway token from the secondary key, valid until <!date^" in shown
     assert f"On failure: back to Secret {before['metadata']['name']}" in shown
-    assert "The token in use was made with the primary key." in shown
+    assert "The current token was made with the primary key." in shown
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, "Checking whether Azure accepts the new token")
     done = words(ana.sees_at(plan, "2 of 2 pods run with the new token after"))
-    assert "Nothing shows a refusal" in done
+    assert "There is no sign that Azure refuses it" in done
     after = secret_in_use(demo, "edge-1")
     assert after["metadata"]["name"] != before["metadata"]["name"]
     assert after["metadata"]["annotations"]["gateway-bot.io/token-key"] == "secondary"
@@ -121,9 +121,9 @@ def test_a_gateway_of_others_is_to_be_adopted_first(demo: Demo) -> None:
         ("rotate", "Required: a gateway"),
         ("rotate edge-1 --all", "Name one gateway, or choose several"),
         ("rotate --all --expiring 3d", "`--all` or `--expiring`, not both"),
-        ("rotate edge-1 --ttl 31d", "30 days at most"),
+        ("rotate edge-1 --ttl 31d", "at most 30 days"),
         ("rotate edge-1 --key third", "primary or secondary"),
-        ("rotate --expiring soon", "is not a lifetime"),
+        ("rotate --expiring soon", "is not a valid lifetime"),
     ],
 )
 def test_a_mistake_is_explained(demo: Demo, typed: str, answer: str) -> None:

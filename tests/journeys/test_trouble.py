@@ -27,8 +27,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     ("part", "name", "value", "mended", "answer"),
     [
         ("azure", "arm_status", "503", "none", "Resource Manager answered 503.*Try again"),
-        ("azure", "arm_status", "403", "none", "lacks the right .*gateways/read"),
-        ("azure", "arm_garbage", True, False, "something unreadable"),
+        ("azure", "arm_status", "403", "none", "role with the action .*gateways/read"),
+        ("azure", "arm_garbage", True, False, "an unreadable answer"),
         ("cluster west", "api_down", True, False, "west.* answer"),
         ("cluster west", "api_error", "503", "none", "west"),
     ],
@@ -48,7 +48,7 @@ def test_while_azure_asks_to_wait_the_requester_knows_and_the_plan_follows(demo:
     with broken(demo, "azure", "arm_status", "429", "none"):
         chen.types(f"deploy edge-2 --to west/dev --tag {TAG}")
         told = (
-            "Planning `deploy edge-2`… Waiting for Azure. Azure limits how often it may be asked."
+            "Planning `deploy edge-2`… Waiting for Azure. Azure is throttling the bot's requests."
         )
         chen.sees(re.escape(told), 60, ephemeral=True)
     chen.sees("Deploy edge-2 to west/dev.*Nothing has changed yet", 90, ephemeral=False)

@@ -156,7 +156,7 @@ def gains_nothing(person: Person, plan: Message, approvals: int = 1) -> None:
     assert f"Needs {approvals} approval{plural} of {APPROVERS}" in words(plan), words(plan)
     assert "Confirm" not in labels(plan)
     refusal = answered(person, lambda: person.clicks(plan, "Approve"))
-    assert "somebody else has to decide" in refusal
+    assert "somebody else must approve or deny it" in refusal
     person.clicks(plan, "Cancel")
     person.sees_at(plan, "Cancelled by")
 

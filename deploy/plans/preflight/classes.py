@@ -25,9 +25,9 @@ def class_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
             yield Finding(
                 "missing-object",
                 "warning",
-                f"The cluster has no {kind} {name}, which the pods name.",
-                "Kubernetes creates no pod of a class that does not exist.",
-                f"Have it created, or change placement.{key}.",
+                f"The cluster has no {kind} {name}, which the pods use.",
+                "Kubernetes does not create pods with a class that does not exist.",
+                f"Have it created, or change placement.{key} in the spec.",
             )
 
 

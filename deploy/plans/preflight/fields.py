@@ -100,10 +100,10 @@ def field_findings(objects: Sequence[Manifest], version: str) -> Iterator[Findin
                 yield Finding(
                     "newer-field",
                     "deny",
-                    f"Kubernetes {'.'.join(map(str, minor))} of this cluster does not know "
+                    f"Kubernetes {'.'.join(map(str, minor))} on this cluster does not support "
                     f"{each.field}.",
-                    f"It knows {each.path} from {since} on. Before, the field is dropped without a "
-                    "word, or the object is refused.",
+                    f"{each.path} is supported from {since} on. Older versions drop the field "
+                    "silently or reject the object.",
                     f"Leave it out of the spec, or upgrade the cluster to {since}.",
                 )
 

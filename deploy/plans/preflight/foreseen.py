@@ -49,9 +49,11 @@ def _closed(wanted: Wanted, *, closes: bool) -> Iterator[Finding]:
         yield Finding(
             "network-policy",
             "warning",
-            "The NetworkPolicy is new, and applies at once to the pods that run.",
-            "What it does not open is cut off: sidecars, backends on other ports than 443, a mesh.",
-            "Compare it with what the pods use; networkPolicy.ingress and networkPolicy.egress open more.",
+            "The NetworkPolicy is new and takes effect at once on the running pods.",
+            "It blocks everything that it does not allow, such as sidecars, a service mesh, and "
+            "backends on ports other than 443.",
+            "Compare it with the connections that the pods use. Allow more with "
+            "networkPolicy.ingress and networkPolicy.egress.",
         )
 
 
@@ -65,8 +67,8 @@ def _each(
         yield Finding(
             "paused",
             "deny",
-            "The Deployment is paused, so Kubernetes replaces no pod.",
-            "The rollout would not begin before somebody resumes it.",
+            "The Deployment is paused, so Kubernetes does not replace its pods.",
+            "The rollout would not start until somebody resumes it.",
             "Run `kubectl rollout resume`, or ask whoever paused it.",
         )
     if not wanted.starts:

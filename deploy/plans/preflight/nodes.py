@@ -39,7 +39,7 @@ def node_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
             "nodes",
             "warning",
             f"No node has {', '.join(f'{key}={value}' for key, value in sorted(chosen.items()))}.",
-            f"Nodes that take pods are {', '.join(run) or 'none'}. Unless the cluster adds such a "
+            f"Nodes that accept pods: {', '.join(run) or 'none'}. Unless the cluster adds such a "
             "node, the pods stay pending.",
             "Change placement.nodeSelector, or add a node with these labels.",
         )
@@ -50,7 +50,7 @@ def node_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
         yield Finding(
             "nodes",
             "warning",
-            "Every node with the wanted labels has a taint that the pods do not tolerate.",
+            "Every node with these labels has a taint that the pods do not tolerate.",
             f"Taints: {', '.join(taints)}.",
             "Add placement.tolerations for one of them.",
         )

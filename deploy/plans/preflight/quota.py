@@ -46,12 +46,15 @@ def _of_quota(
             _all_say(wanted.pod_now, outlook, key) for key in unsaid
         )
         unread = outlook.limits is None
-        unless = "; a LimitRange may set it, and the bot cannot read these" if unread else ""
+        unless = (
+            ("; a LimitRange may set them, but the bot cannot read LimitRanges") if unread else ""
+        )
         yield Finding(
             "quota",
             "warning" if before or unread else "deny",
-            f"Quota {name} counts {', '.join(unsaid)}, which the pods do not set.",
-            f"Kubernetes creates no pod that leaves out what a quota of its namespace counts{unless}.",
+            f"Quota {name} requires {', '.join(unsaid)}, which the pods do not set.",
+            "Kubernetes does not create pods without the values that a quota of their namespace "
+            f"counts{unless}.",
             f"Set {', '.join(f'resources.{_field(key)}' for key in unsaid)}.",
         )
         return
@@ -71,7 +74,7 @@ def _of_quota(
             "deny" if ever < wanted.least else "warning",
             f"Quota {name} has room for {max(room, 0)} of {more} more pods.",
             taken,
-            "Ask for less, or have the quota raised.",
+            "Request less, or have the quota raised.",
         )
     elif wanted.least and wanted.replaces and wanted.gives_up_none and room - more < 1:
         several = wanted.least > 1
@@ -80,13 +83,13 @@ def _of_quota(
         yield Finding(
             "quota",
             "deny" if ever <= wanted.least else "warning",
-            f"Quota {name} has no room for one pod more, which replacing the pods takes.",
+            f"Quota {name} has no room for the extra pod that the rollout needs.",
             taken,
-            "Replace the pods one by one; one fewer serves meanwhile."
+            "Replace the pods one by one; one fewer serves traffic during the rollout."
             if several
-            else "Replace the pod in its place; nothing serves meanwhile."
+            else "Stop the pod before starting the new one; nothing serves traffic in between."
             if offered
-            else "Ask for less, or have the quota raised.",
+            else "Request less, or have the quota raised.",
             _ONE_BY_ONE if offered else None,
         )
 
@@ -103,7 +106,7 @@ def limit_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
             "warning" if each in before else "deny",
             f"LimitRange {name} does not allow this {what}.",
             f"{wrong}.",
-            "Set resources within that range.",
+            "Change `resources` to stay within that range.",
         )
 
 

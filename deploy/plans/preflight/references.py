@@ -51,7 +51,7 @@ def reference_findings(
                 "warning",
                 f"{each.kind} {each.name} has no key {each.key}, which the pods need.",
                 "Kubernetes does not start a container without it.",
-                f"Add the key to the {each.kind}, or name another one.",
+                f"Add the key to the {each.kind}, or use another key in the spec.",
             )
 
 
@@ -60,15 +60,15 @@ def _missing(named: Named) -> Finding:
         return Finding(
             "missing-object",
             "warning",
-            f"There is no Secret {named.name}, with which the image is to be pulled.",
-            "Nodes pull without it, which a private registry refuses.",
+            f"There is no Secret {named.name}, which image.pullSecrets names.",
+            "Nodes pull the image without credentials, which a private registry rejects.",
             "Create it, or name another one in image.pullSecrets.",
         )
     return Finding(
         "missing-object",
         "warning",
         f"There is no {named.kind} {named.name}, which the pods need.",
-        "Kubernetes creates no pod for an account that does not exist."
+        "Kubernetes does not create pods for a service account that does not exist."
         if named.kind == "ServiceAccount"
         else "Kubernetes does not start a container without it.",
         f"Create the {named.kind}, or name another one.",

@@ -63,7 +63,8 @@ def _of_one_node(
             if ("PersistentVolumeClaim", name) in references_of(wanted.pod_now)
             else "deny",
             f"Volume {name} is {mode}: pods on other nodes cannot mount it.",
-            f"The gateway has up to {wanted.most} pods; those that cannot mount it never start.",
+            f"The gateway can have up to {wanted.most} pods; pods that cannot mount the volume "
+            "never start.",
             f"Use a claim that is ReadWriteMany ({_WHERE}), or run one pod.",
             files,
         )
@@ -75,10 +76,13 @@ def _of_one_node(
             "warning",
             f"Volume {name} is {mode}: a new pod on another node waits for the old one to stop.",
             "The old one stops only once the new one is ready.",
-            "Set rollout.strategy to Recreate; nothing serves meanwhile."
+            "Set rollout.strategy to Recreate; nothing serves traffic between the old pod and "
+            "the new one."
             if stops
-            else f"Use a claim that is ReadWriteMany ({_WHERE}), or have the rule {_RECREATES} "
-            "exempted here and set rollout.strategy to Recreate.",
+            else (
+                f"Use a claim that is ReadWriteMany ({_WHERE}), or have this environment "
+                f"exempted from the rule {_RECREATES} and set rollout.strategy to Recreate."
+            ),
             {"rollout": {"strategy": "Recreate"}} if stops else files,
         )
 
@@ -90,7 +94,7 @@ def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> 
     patch = {"backup": {"storageClass": shared}} if shared else None
     offer = f"Set backup.storageClass to {shared}." if shared else ""
     known = ", ".join(sorted(item["metadata"]["name"] for item in classes)) or "none"
-    files = f"Set backup.storageClass to one of file storage ({_WHERE})."
+    files = f"Set backup.storageClass to a class for shared files ({_WHERE})."
     found = _named(classes, asked)
     if found is None:
         yield Finding(
@@ -100,8 +104,8 @@ def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> 
             f"The cluster has no StorageClass {asked}."
             if asked
             else "The cluster has no default StorageClass.",
-            "Unless a volume is there for it, the claim stays pending, and the pods with it. "
-            f"There are: {known}.",
+            "Unless a matching volume already exists, the claim and its pods stay pending. "
+            f"Available classes: {known}.",
             # Of those that there are, the disks would be denied next.
             offer
             or (files if "ReadWriteMany" in modes else "Set backup.storageClass to one of them."),
@@ -111,8 +115,9 @@ def _of_class(claim: Manifest, modes: set[str], classes: Sequence[Manifest]) -> 
         yield Finding(
             "storage-class",
             "deny",
-            f"StorageClass {found['metadata']['name']} makes disks, which one node alone can mount.",
-            "A claim for ReadWriteMany would stay pending, and the pods with it.",
+            f"StorageClass {found['metadata']['name']} provides disks, which only one node can "
+            "mount.",
+            "A ReadWriteMany claim and its pods would stay pending.",
             offer or files,
             patch,
         )

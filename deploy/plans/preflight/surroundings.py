@@ -129,7 +129,7 @@ def _told(
         except GatewayBotError as error:
             return error.happened
         except TimeoutError:
-            return f"The cluster did not list each {kind} in time."
+            return f"The cluster did not return every {kind} in time."
 
     return told
 
@@ -153,8 +153,8 @@ def _listing_all(cluster: Cluster, kind: str) -> Callable[[], list[Manifest]]:
         known = kind_of(kind)
         if cluster.places.listed and not cluster.can_i("list", known.group, known.plural, None):
             raise NotGranted(
-                f"The bot may not list {known.plural}, which no Role can allow, on cluster "
-                f"“{cluster.name}”."
+                f"The bot may not list {known.plural} on cluster “{cluster.name}”; only a "
+                "ClusterRole can allow it."
             )
         return cluster.list_at(kind, None, shape=_SHAPES[kind])[0]
 

@@ -24,16 +24,17 @@ def unseen_findings(
         yield Finding(
             "nodes",
             "info",
-            f"Whether a node takes the pods is not known: {unseen['Node']}",
-            "On a cluster without one, they stay pending.",
+            f"Could not check whether a node accepts the pods: {unseen['Node']}",
+            "If no node does, they stay pending.",
             "Compare placement with `kubectl get nodes --show-labels`.",
         )
     if "StorageClass" in unseen and any(map(_needs_class, new_claims)):
         yield Finding(
             "storage-class",
             "info",
-            f"Whether a StorageClass can make the volume is not known: {unseen['StorageClass']}",
-            "Where none can, the claim stays pending, and the pods with it.",
+            "Could not check whether a StorageClass can provide the volume: "
+            f"{unseen['StorageClass']}",
+            "If none can, the claim and its pods stay pending.",
             "Compare backup.storageClass with `kubectl get storageclass`.",
         )
     for kind, key in (("RuntimeClass", "runtimeClassName"), ("PriorityClass", "priorityClassName")):
@@ -41,8 +42,8 @@ def unseen_findings(
             yield Finding(
                 "missing-object",
                 "info",
-                f"Whether the cluster has {kind} {name} is not known: {unseen[kind]}",
-                "Kubernetes creates no pod of a class that does not exist.",
+                f"Could not check whether the cluster has {kind} {name}: {unseen[kind]}",
+                "Kubernetes does not create pods with a class that does not exist.",
                 f"Compare placement.{key} with `kubectl get {kind.lower()}`.",
             )
     for kind, rule in (("ResourceQuota", "quota"), ("LimitRange", "limit-range")):
@@ -50,8 +51,8 @@ def unseen_findings(
             yield Finding(
                 rule,
                 "info",
-                f"Whether a {kind} allows the pods is not known: {unseen[kind]}",
-                "One that does not keeps them from being created.",
+                f"Could not check whether every {kind} allows the pods: {unseen[kind]}",
+                "One that does not allow them prevents their creation.",
                 "Give the bot the right to list them: docs/install.md.",
             )
 

@@ -39,9 +39,11 @@ def user_findings(wanted: Wanted, outlook: Outlook) -> Iterator[Finding]:
     yield Finding(
         "users",
         "warning",
-        f"The namespace has users {users[0]} to {users[1]}, and the pods name {' and '.join(named)}.",
-        "OpenShift's usual security context constraint, restricted-v2, creates no such pod.",
-        "Leave users to OpenShift, or bind nonroot-v2 to the pods' service account.",
+        f"The namespace allows users {users[0]} to {users[1]}, but the pods set "
+        f"{' and '.join(named)}.",
+        "OpenShift's default security context constraint, restricted-v2, rejects such pods.",
+        "Set security.runAsUser to none so that OpenShift chooses the user, or bind nonroot-v2 "
+        "to the pods' service account.",
         _UNSET,
     )
 

@@ -17,7 +17,7 @@ def not_changed(gateway: str, reason: str) -> str:
 def override(command: str) -> str:
     """What to do: wait, or the command that does it all the same."""
     return (
-        "Ask again after that. In an emergency, override it with your reason; the channel is notified:\n"
+        "Run the command again after that. In an emergency, override it with your reason; the channel is notified:\n"
         f"`{command}`"
     )
 

@@ -56,5 +56,5 @@ def test_a_gateway_that_signs_in_to_entra_is_refused_as_such_and_stays_as_it_is(
     before = {key: written(item) for key, item in bed.everything().items()}
     with pytest.raises(Conflict, match="signs in to Entra ID") as refused:
         bed.adoption(gateway)
-    assert "Deploy it with a whole spec" in refused.value.remedy
+    assert "Deploy it from a complete spec" in refused.value.remedy
     assert {key: written(item) for key, item in bed.everything().items()} == before

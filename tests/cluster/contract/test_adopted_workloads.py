@@ -50,7 +50,7 @@ def test_the_pods_of_an_adopted_gateway_are_counted_by_its_autoscaler_alone(
     request = bed.asked(name, tag="2.10.0")
     plan, outcome = bed.deploy(request.spec, "ABC238", counts=request.counts)
     assert outcome.state is State.SUCCEEDED, outcome
-    assert "HorizontalPodAutoscaler hpa-gw-scaler sets the replicas: 4 now, which stay." in {
+    assert "HorizontalPodAutoscaler hpa-gw-scaler sets the replicas. The current 4 stay." in {
         finding.what for finding in plan.findings
     }
     live = bed.live(name)
@@ -106,7 +106,9 @@ def test_a_digest_alone_is_refused_with_what_to_do_about_it(bed: AdoptionBed) ->
     (name,) = bed.install(*case("digest-alone"), ready=False)
     with pytest.raises(InvalidInput, match="pinned by a digest and has no tag") as refused:
         bed.adoption(name)
-    assert refused.value.remedy == "Let it run a tag with that digest first."
+    assert refused.value.remedy == (
+        "Set its image to a tag with that digest (tag@sha256:…), then adopt it."
+    )
 
 
 def test_an_image_that_the_settings_do_not_know_is_refused_with_the_line_for_them(

@@ -43,7 +43,7 @@ def test_an_autoscaler_that_has_never_scaled_is_no_hindrance(bed: Bed, what: str
     assert set(seen) == {2}
     plan = bed.planner.plan(installed(bed.cluster, bed.spec().ref).spec, "ABC236")
     assert plan.empty
-    assert "HorizontalPodAutoscaler scaler sets the replicas: 2 now, which stay." in {
+    assert "HorizontalPodAutoscaler scaler sets the replicas. The current 2 stay." in {
         finding.what for finding in plan.findings
     }
 
@@ -55,7 +55,9 @@ def test_no_number_is_set_beside_an_autoscaler(bed: Bed) -> None:
     spec = dataclasses.replace(installed(bed.cluster, bed.spec().ref).spec, replicas=5)
     plan = bed.planner.plan(spec, "ABC236", counts=True)
     assert "spec.replicas" not in {f.path for c in plan.changes for f in c.fields}
-    assert "so 5 are not set" in " ".join(finding.what for finding in plan.findings)
+    assert "so the plan does not set them to 5" in " ".join(
+        finding.what for finding in plan.findings
+    )
 
 
 def autoscaler(bed: Bed, name: str) -> None:

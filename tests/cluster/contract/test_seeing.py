@@ -160,7 +160,7 @@ class World:
             with pytest.raises(GatewayBotError) as refusal:
                 plan_regeneration(Survey({"west": self.cache}), self.cluster, ref, "primary")
             # A kind may not be read yet, or ConfigMaps that another test's workload begins to use.
-            return "" if "be looked at: " in str(refusal.value) else str(refusal.value)
+            return "" if "be read: " in str(refusal.value) else str(refusal.value)
 
         return until(said, "a look at the whole cluster")
 
@@ -238,7 +238,7 @@ def test_each_gateway_is_listed_its_token_tracked_and_its_key_left_alone(
 
     until(read, "their Secrets")
     said = world.refused(own)
-    assert "It is not known which key made the token" in said
+    assert "The bot cannot determine which key made the token" in said
     for ref in refs:
         assert str(ref) in said
     # Others' tests may have gateways on the same control plane.
@@ -275,7 +275,7 @@ def test_a_key_is_not_regenerated_beside_a_workload_that_has_no_pod_now(
     ref = GatewayRef("west", world.ns, "asleep")
     until(lambda: world.cache.read().find(ref), "it")
     said = world.refused(own)
-    assert "It is not known which key made the token" in said
+    assert "The bot cannot determine which key made the token" in said
     assert str(ref) in said
     world.api.delete(f"/apis/apps/v1/namespaces/{world.ns}/{kind.lower()}s/asleep")
     until(lambda: world.cache.read().find(ref) is None, "its end")
@@ -312,7 +312,7 @@ def test_a_key_is_left_alone_while_secrets_that_may_keep_a_token_of_it_cannot_be
     until(listed, "each of them")
     said = world.refused(own)
     assert f"The bot may not get secrets in namespace “{world.hidden}”" in said
-    assert "Let its Role there allow “get” on “secrets”" in said
+    assert "Add the verb “get” on “secrets” to the bot's Role there" in said
 
 
 def test_a_change_to_what_is_no_deployment_is_refused_with_its_kind(world: World) -> None:
@@ -414,7 +414,7 @@ def test_with_rights_in_one_namespace_only_nothing_is_said_to_be_none(
         reply, expires = shown(world), listing(world, tracker)
         for said in (str(reply.blocks), expires):
             assert "may not list deployments" in said
-            assert "No gateway there is shown, and nobody is warned of one." in said
+            assert "It shows no gateways there and sends no warnings for them." in said
             assert "No self-hosted gateway runs" not in said
             assert "No gateway is known" not in said
             assert "none needs attention" not in said

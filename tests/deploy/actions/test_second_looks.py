@@ -17,7 +17,7 @@ from deploy.gateway import GatewayRef
 from tests.support.actions import CODEC, REF, ask, carried_out, confirm
 from tests.support.waiting import until
 
-UNDONE = "This no longer holds. kubectl changed it since."
+UNDONE = "This is no longer in effect. kubectl has changed it since."
 INDEX = "gateway-bot:{looks}"
 EAST = GatewayRef("east", "dev", "edge-1")
 

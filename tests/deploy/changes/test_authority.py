@@ -140,7 +140,7 @@ def test_while_nobody_says_who_somebody_is_they_may_do_nothing(people: People) -
 @pytest.mark.parametrize(
     ("user", "reason", "said"),
     [
-        ("U0SOL", Ground.GUEST, "You are a guest of this workspace"),
+        ("U0SOL", Ground.GUEST, "You are a guest in this workspace"),
         ("U0DEE", Ground.DEACTIVATED, "Your account is deactivated"),
         ("U9EVE", Ground.FOREIGN, "You are not a member of the workspace"),
     ],
@@ -166,7 +166,9 @@ def test_a_guest_whom_the_settings_name_may_do_what_that_gives_there_and_nothing
     made.check(Right.OPEN_WINDOW, "U0GUS", PRODUCTION)
     assert made.may_act(Right.DECIDE, "U0GUS", action(NEEDED)).allowed
     for right in (Right.ASK, Right.INSPECT, Right.SNOOZE):
-        with pytest.raises(NotAllowed, match="guests may do only what the settings name them for"):
+        with pytest.raises(
+            NotAllowed, match="guests may do only what the settings allow them by name"
+        ):
             made.check(right, "U0GUS", DEVELOPMENT)
 
 

@@ -175,7 +175,7 @@ def test_what_more_environments_decide_on_by_now_is_superseded_and_planned_again
     assert superseded.state is State.SUPERSEDED
     assert superseded.votes == ()
     assert superseded.outcome is not None
-    assert "put to those who decide now" in superseded.outcome.remedy
+    assert "asks the current approvers" in superseded.outcome.remedy
 
 
 def test_what_the_bot_asked_for_by_itself_is_planned_again_by_what_asked(made: Made) -> None:

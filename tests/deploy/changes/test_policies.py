@@ -166,7 +166,7 @@ def test_where_the_same_key_is_productions_production_decides(made: Made) -> Non
     assert policy(changes, REF, kind="regenerate-key") == by_approvers()
     bare = dataclasses.replace(PRODUCTION, approval=None)
     nobody = made(bare, DEVELOPMENT, governing=governed_by("production"))
-    with pytest.raises(Refused, match="nobody who approves"):
+    with pytest.raises(Refused, match="no approvers"):
         policy(nobody, REF, kind="regenerate-key")
 
 
@@ -177,7 +177,7 @@ def test_what_came_to_production_meanwhile_is_put_to_production_before_it_begins
     assert carried_out(made(), confirmed).state is State.SUCCEEDED
     outcome = carried_out(made(governing=governed_by("production")), confirmed)
     assert outcome.state is State.SUPERSEDED
-    assert outcome.happened == "This needs an approval by now."
+    assert outcome.happened == "This now requires approval."
     assert outcome.meaning == "Nothing was changed."
 
 
@@ -302,7 +302,7 @@ def test_what_the_settings_approved_once_does_not_begin_where_they_no_longer_do(
     assert outcome.state is State.SUPERSEDED
     assert outcome.happened == "The settings no longer approve automatic rotation here."
     assert "Nothing was changed." in outcome.meaning
-    assert outcome.remedy == f"Ask for it with `/gateway rotate {approved.ref}`."
+    assert outcome.remedy == f"Rotate it by hand: `/gateway rotate {approved.ref}`."
 
 
 def test_what_the_settings_approve_needs_nobody_of_those_who_may_ask(made: Made) -> None:
@@ -435,11 +435,11 @@ def test_while_nobody_says_who_is_an_approver_nothing_is_decided(made: Made) -> 
     ("production", "members", "happened"),
     [
         (PRODUCTION, ("U2",), ""),
-        (PRODUCTION, ("U3",), "The approvals this has no longer suffice."),
+        (PRODUCTION, ("U3",), "The approvals so far are no longer sufficient."),
         (
             dataclasses.replace(PRODUCTION, approval=Approval(APPROVERS, 2)),
             ("U2", "U3"),
-            "The approvals this has no longer suffice.",
+            "The approvals so far are no longer sufficient.",
         ),
     ],
 )

@@ -333,10 +333,10 @@ def test_a_gateway_that_cannot_be_planned_keeps_no_other_from_its_turn(bed: Auto
         ),
         (
             {"conflicts": (OwnershipConflict("Deployment", "edge-1", "argocd", ".spec"),)},
-            "Others own fields of west/dev/edge-1 that this would change. "
-            "argocd owns Deployment .spec. Ask for it with `--take-over` to change them. Where "
-            "something else deployed the gateway, adopt it first with "
-            "`/gateway adopt west/dev/edge-1`, which keeps what runs.",
+            "This would change fields of west/dev/edge-1 that others own. argocd owns "
+            "Deployment .spec. To change them anyway, run the command again with `--take-over`. "
+            "If something else deployed the gateway, adopt it first with `/gateway adopt "
+            "west/dev/edge-1`, which keeps what runs.",
         ),
     ],
 )

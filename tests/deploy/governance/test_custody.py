@@ -115,7 +115,7 @@ def test_an_action_that_lost_its_turn_does_not_ask_azure(redis: Any) -> None:
             redis.hset(key, "until", 0)
         with (
             custody(redis, "two").held(EDGE, "XYZ789"),
-            pytest.raises(Unavailable, match="took too long"),
+            pytest.raises(Unavailable, match="waited too long for its turn"),
         ):
             keep()
 

@@ -20,7 +20,9 @@ def test_the_targets_own_environment_does_not_decide_on_it_too() -> None:
     assert findings(TokenAuthority((HERE,)), TARGET, {"development"}) == ()
     there = GoverningEnvironment("production", (GoverningReason("seen", "west/prod/edge-1"),))
     (found,) = findings(TokenAuthority((HERE, there)), TARGET, {"production"})
-    assert found.what.startswith("production must approve this too: the same gateway runs")
+    assert found.what.startswith(
+        "This also requires approval for production: the same gateway runs"
+    )
 
 
 def test_an_environment_that_requires_no_approval_is_not_said_to_decide() -> None:
@@ -33,6 +35,6 @@ def test_a_place_where_the_gateway_was_deleted_is_not_said_to_hold_a_token_now()
     authority = TokenAuthority((HERE,), less_protected=(gone,))
     (found,) = findings(authority, TARGET, ())
     assert found.what == (
-        "Less protected places hold a token of the same gateway, or held one within the last "
-        "30 days: west/test/edge-1."
+        "A token of the same gateway is, or was within the last 30 days, in less protected "
+        "places: west/test/edge-1."
     )

@@ -49,7 +49,7 @@ def judged(*pods: PodEvidence) -> tuple[str, str]:
     ("evidence", "level", "words"),
     [
         (pod(at(7, POLLED)), "connected", "last successful configuration poll 7 s ago"),
-        (pod(at(300, POLLED)), "unknown", "is 5 min old, and none since"),
+        (pod(at(300, POLLED)), "unknown", "was 5 min ago"),
         (pod(at(5, REQUEST)), "no trouble seen", "no link warning"),
         (pod(at(5, PEERS)), "no trouble seen", "no link warning"),
         (pod(at(5, REFUSED)), "denied", "StatusCode: Forbidden"),
@@ -58,7 +58,7 @@ def judged(*pods: PodEvidence) -> tuple[str, str]:
         (pod(at(5, NO_NAME)), "cut off", "ErrorResolvingHostname"),
         (pod(at(30, REFUSED), at(3, POLLED)), "connected", "3 s ago"),
         (pod(at(30, POLLED), at(3, REFUSED)), "denied", "Forbidden"),
-        (pod(at(480, REFUSED)), "unknown", "the last link warning is 8 min old"),
+        (pod(at(480, REFUSED)), "unknown", "the last link warning was 8 min ago"),
         (pod(log=None, log_error="the bot may not"), "unknown", "the bot may not"),
         (pod(ready=False, state="ImagePullBackOff"), "unknown", "ImagePullBackOff"),
         (pod(answers=False, status_error="it answers 503"), "unknown", "it answers 503"),

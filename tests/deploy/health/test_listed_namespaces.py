@@ -171,6 +171,6 @@ def test_what_was_seen_of_a_namespace_stays_while_its_role_is_gone_and_the_rest_
         snapshot = found.read()
         assert snapshot.stale == ""
         assert snapshot.find(GatewayRef("west", "prod", "edge-1")) is not None
-        assert any("Gateways there are shown as they were before" in s for s in snapshot.unseen)
+        assert any("Gateways there are shown as they were last seen" in s for s in snapshot.unseen)
     finally:
         found.stop(Deadline.after(5))

@@ -156,7 +156,7 @@ def test_a_key_that_is_not_known_is_said_so() -> None:
     levels.judged(first, refused(first))
     found = known(levels, gateway("edge-2"), HIDDEN)
     assert found is not None
-    assert "it is not known which key made this one" in found.why
+    assert "which key made this token is unknown" in found.why
 
 
 def test_a_refusal_because_of_its_expiry_makes_nobody_suspect() -> None:

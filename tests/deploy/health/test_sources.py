@@ -62,7 +62,7 @@ def test_one_that_is_gone_is_missing_where_no_pod_starts_without_it() -> None:
     assert (facts.missing, facts.error) == (True, "there is no Secret t")
     facts = told({}, whole("t", optional=True))
     assert not facts.missing
-    assert facts.error == "nothing that its pods are given sets config.service.auth"
+    assert facts.error == "nothing in its pods' configuration sets config.service.auth"
 
 
 @pytest.mark.parametrize("optional", [True, False])

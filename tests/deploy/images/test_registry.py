@@ -181,7 +181,11 @@ def test_a_redirect_is_not_followed() -> None:
         return web.Response(status=307, headers={"Location": f"{elsewhere.url}{sent.path}"})
 
     here = Recorder(moved)
-    with running(elsewhere), running(here), pytest.raises(Unavailable, match="307 and leads to"):
+    with (
+        running(elsewhere),
+        running(here),
+        pytest.raises(Unavailable, match="307 and redirects to"),
+    ):
         client(here.url).tags()
     assert elsewhere.sent == []
 

@@ -164,7 +164,7 @@ def test_credentials_go_to_no_place_that_plain_http_named(
 ) -> None:
     registry, elsewhere = recorded(challenge)
     with running(elsewhere), running(registry):
-        with pytest.raises(Refused, match="wants credentials to be sent to"):
+        with pytest.raises(Refused, match="asks for credentials to be sent to"):
             read(registry.url, login)
         assert elsewhere.sent == []
         assert all("Authorization" not in sent.headers for sent in registry.sent)
@@ -185,7 +185,7 @@ def test_credentials_leave_this_machine_over_tls_only(challenge: str, login: Log
         keyring = Keyring({"registry.contoso.example:5000": login})
         registry = Registry(session, base_url=url, repository=PATH, keyring=keyring, patience=60)
         for read_it in (registry.tags, lambda: registry.digest("2.11.1")):
-            with pytest.raises(Refused, match="over plain http") as refused:
+            with pytest.raises(Refused, match="over plain HTTP") as refused:
                 read_it()
             assert login.secret not in str(refused.value)
     assert other.sent
@@ -214,7 +214,7 @@ def test_credentials_go_where_the_registry_says_so_over_tls(
             )
 
         # Over plain HTTP the very same realm is not believed.
-        with running(plain := Recorder(asks)), pytest.raises(Refused, match="wants credentials"):
+        with running(plain := Recorder(asks)), pytest.raises(Refused, match="asks for credentials"):
             read(plain.url, ANA)
         accounts = Accounts({"ana": PASSWORD}, realm=realm)
         secure = server(accounts, tls=authority.server_context())
@@ -306,7 +306,7 @@ HELPERS: dict[str, tuple[str, str | None, str]] = {
     ),
     "none": ("echo credentials not found in native keychain; exit 1", None, ""),
     "a fault": ("echo secret-on-stdout; exit 3", None, "its exit status is 3"),
-    "no JSON": ("echo secret-on-stdout", None, "not one of a credential helper"),
+    "no JSON": ("echo secret-on-stdout", None, "not that of a credential helper"),
 }
 
 
@@ -362,7 +362,7 @@ def test_a_configuration_that_cannot_be_read_says_so_without_its_content(
 ) -> None:
     file = tmp_path / "config.json"
     file.write_text(text + " # hunter2" * text.endswith(": "))
-    with pytest.raises(Unavailable, match="gives no credentials") as failed:
+    with pytest.raises(Unavailable, match="provides no credentials") as failed:
         Keyring(docker_config=file).login(HOST, PATH)
     assert "hunter2" not in str(failed.value)
 

@@ -127,7 +127,7 @@ def test_what_others_added_so_that_it_cannot_be_applied_is_told_with_the_way_out
     with pytest.raises(InvalidInput) as error:
         cluster.apply(service(81), manager="kubectl-edit")
     assert "Duplicate value" in error.value.happened
-    assert "server-side apply keeps what others added" in error.value.meaning
+    assert "server-side apply keeps entries of others" in error.value.meaning
     assert "--show-managed-fields" in error.value.remedy
 
 
@@ -156,7 +156,7 @@ def test_rights_can_be_asked_for(cluster: Cluster) -> None:
 
 
 def test_wrong_credentials_are_said(running: RunningCluster) -> None:
-    with pytest.raises(Refused, match="does not accept the bot's credentials"):
+    with pytest.raises(Refused, match="rejected the bot's credentials"):
         connect("west", kubeconfig=running.kubeconfig("stranger")).version()
 
 
@@ -170,7 +170,7 @@ def test_the_cluster_tells_who_it_is(cluster: Cluster) -> None:
 def test_an_answer_that_tells_no_version_is_said_to_be_none(tmp_path: Path, body: str) -> None:
     with serving(here := Recorder(lambda sent: web.Response(text=body))):
         cluster = connect("west", kubeconfig=kubeconfig(tmp_path / "k", here.url))
-        with pytest.raises(Unavailable, match="Cluster “west” does not tell its version"):
+        with pytest.raises(Unavailable, match="Cluster “west” does not report its version"):
             cluster.version()
         cluster.close()
 
@@ -228,7 +228,7 @@ def test_a_refused_connection_is_said_in_words(tmp_path: Path) -> None:
             kubeconfig=kubeconfig(tmp_path / "k", f"http://127.0.0.1:{port}"),
             timeouts=Timeouts(connect=10, read=10, repeat=0.2),
         )
-        with pytest.raises(Unavailable, match="does not answer: the connection is refused"):
+        with pytest.raises(Unavailable, match="does not answer: the connection was refused"):
             cluster.version()
 
 

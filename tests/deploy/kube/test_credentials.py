@@ -216,7 +216,7 @@ def test_a_401_is_a_refusal_once_what_was_renewed_is_refused_too(
         cluster = connected(issuer.user(), timeouts=ONCE)
         with pytest.raises(NotGranted) as refused:
             cluster.namespaces()
-        assert "does not accept the bot's credentials" in refused.value.happened
+        assert "rejected the bot's credentials" in refused.value.happened
         assert f"the plugin “{issuer.program.name}” of cluster “west”" in refused.value.meaning
         assert len(issuer.runs) == 2
         began = time.monotonic()
@@ -338,7 +338,7 @@ def test_a_token_file_is_read_again_after_a_refusal(
     cluster = connected({"tokenFile": str(path)}, timeouts=ONCE)
     cluster.namespaces()
     desk.revoke("of-a-file-1")
-    with pytest.raises(NotGranted, match="files were read again"):
+    with pytest.raises(NotGranted, match="read its files again"):
         cluster.namespaces()
     path.write_text(desk.admit("of-a-file-2"))
     cluster.namespaces()

@@ -118,20 +118,23 @@ def test_a_command_with_a_path_begins_where_the_kubeconfig_is(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("printed", "said"),
     [
-        (HIDDEN, "what it printed is not JSON"),
+        (HIDDEN, "its output is not JSON"),
         (json.dumps([HIDDEN]), "is not an ExecCredential"),
-        (json.dumps({"kind": "ExecCredential", "apiVersion": BETA}), f"is not of {V1}"),
+        (
+            json.dumps({"kind": "ExecCredential", "apiVersion": BETA}),
+            f"does not have the apiVersion {V1}",
+        ),
         (json.dumps({"kind": "ExecCredential", "apiVersion": V1}), "has no status"),
-        (credential({"clientKeyData": HIDDEN}).stdout, "or a key, and not both"),
+        (credential({"clientKeyData": HIDDEN}).stdout, "only one of client certificate and key"),
         (credential({}).stdout, "neither a token nor a client certificate"),
-        (credential({"token": f"{HIDDEN}\nx"}).stdout, "characters that no token has"),
+        (credential({"token": f"{HIDDEN}\nx"}).stdout, "characters that are not allowed"),
         (
             credential({"token": HIDDEN, "expirationTimestamp": "tomorrow"}).stdout,
-            "is not a time",
+            "is not a valid time",
         ),
         (
             credential({"clientCertificateData": HIDDEN, "clientKeyData": HIDDEN}).stdout,
-            "not a pair of unencrypted PEM",
+            "not a matching pair of unencrypted PEM",
         ),
     ],
 )
@@ -232,14 +235,14 @@ def test_a_plugin_that_is_not_installed_is_told_with_the_kubeconfigs_hint(tmp_pa
         ({"exec": {"apiVersion": V1, "command": "x", "interactiveMode": "Always"}}, "terminal"),
         (
             {"exec": {"apiVersion": "client.authentication.k8s.io/v1alpha1", "command": "x"}},
-            "v1alpha1”, and kubectl and the bot know",
+            "v1alpha1”; only ",
         ),
         (
             {"exec": {"apiVersion": V1, "command": "x"}, "auth-provider": {"name": "oidc"}},
             "both exec and auth-provider",
         ),
         ({"as-groups": ["x"], "token": HIDDEN}, "without as"),
-        ({"token": f"{HIDDEN}\n{HIDDEN}"}, "characters that no token has"),
+        ({"token": f"{HIDDEN}\n{HIDDEN}"}, "characters that are not allowed"),
         ({"client-key-data": HIDDEN, "token": HIDDEN}, "not PEM in base64"),
         ({"exec": HIDDEN}, "its exec is not a mapping"),
         ({"as": "x", "as-groups": HIDDEN}, "its as-groups is not a list"),

@@ -103,7 +103,7 @@ def test_when_there_is_room_again_a_pod_that_had_to_wait_is_followed(api: LogApi
     for number in range(PODS_AT_ONCE + 1):
         api.start(f"edge-1-{number:02}")
     with followed(api) as heard:
-        too_many = f"Only {PODS_AT_ONCE} pods are followed at once."
+        too_many = f"At most {PODS_AT_ONCE} pods can be followed at once."
         until(lambda: heard.take().trouble == (too_many,), "one pod to have to wait")
         (waiting,) = {f"edge-1-{n:02}" for n in range(PODS_AT_ONCE + 1)} - set(heard.take().pods)
         api.write(waiting, "patience")

@@ -15,9 +15,9 @@ def pod(name: str, *, restarts: int = 0, ended: bool = False) -> dict[str, Any]:
 def test_pods_that_have_not_restarted_are_named_in_one_sentence() -> None:
     names, (said,) = without_previous([pod("a"), pod("b")], "gateway")
     assert names == {"a", "b"}
-    assert said.startswith("None of the 2 pods has restarted, so there is no log from before.")
+    assert said.startswith("None of the 2 pods has restarted, so there is no previous log.")
     _, (said,) = without_previous([pod("a")], "gateway")
-    assert said.startswith("a has not restarted, so there is no log from before.")
+    assert said.startswith("a has not restarted, so there is no previous log.")
     _, (said,) = without_previous([{"metadata": {"name": "starting"}}], "")
     assert said.startswith("starting has not restarted")
 
@@ -26,7 +26,7 @@ def test_pods_that_have_restarted_are_read_beside_them() -> None:
     pods = [pod("a"), pod("b"), pod("c", restarts=1, ended=True)]
     names, (said,) = without_previous(pods, "gateway")
     assert names == {"a", "b"}
-    assert said == ("2 pods have not restarted: they have no log from before.")
+    assert said == ("2 pods have not restarted: they have no previous log.")
     assert without_previous(pods[2:], "gateway") == (set(), [])
 
 

@@ -9,7 +9,7 @@ from deploy.observed.causes import Cause, cause_of, meaning_of, remedy_of
 CREATE, SCHEDULER = "FailedCreate", "Unschedulable"
 POD = 'pods "edge-1-5d847dd449-x" is forbidden: '
 SAID = (
-    (Cause.PAUSED, "Paused", "The Deployment is paused, so Kubernetes replaces no pod."),
+    (Cause.PAUSED, "Paused", "The Deployment is paused, so Kubernetes does not replace its pods."),
     (
         Cause.NAMESPACE_ENDS,
         CREATE,

@@ -100,7 +100,7 @@ def test_an_undone_rollout_is_gone_back_to_like_any_other() -> None:
 
 
 def test_nothing_to_go_back_to_names_the_history_there_is() -> None:
-    with pytest.raises(NotFound, match="nothing to go back to") as refused:
+    with pytest.raises(NotFound, match="nothing to roll back to") as refused:
         target(history(NEW, restarted(NEW), restarted(NEW, "2026-11-30T11:00:00Z")))
     assert "3 (2.12.0), 2 (2.12.0), 1 (2.12.0)" in refused.value.meaning
     with pytest.raises(NotFound) as alone:
@@ -114,7 +114,7 @@ def test_a_version_that_others_put_there_is_not_passed_over_in_silence() -> None
     with pytest.raises(Conflict, match="revision 2 of west/dev/edge-1") as refused:
         target(sets)
     assert "It runs 2.10.1." in refused.value.meaning
-    assert "--to-revision 1` goes back to 2.11.0" in refused.value.remedy
+    assert "--to-revision 1` rolls back to 2.11.0" in refused.value.remedy
 
 
 def test_what_others_put_over_the_bot_s_own_is_gone_back_from() -> None:

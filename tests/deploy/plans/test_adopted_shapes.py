@@ -38,7 +38,7 @@ def test_of_several_secrets_that_are_taken_in_whole_the_one_with_the_token_is_na
         gateway(objects)["envFrom"].append({"secretRef": {"name": name}})
     token = secret("token-4k8m2t", **{"config.service.auth": _TOKEN})
     told = " ".join(adopted(objects, token, secret("cache-7d2h5f", cache="eA==")).notes)
-    assert "Secret token-4k8m2t is left alone, but its token is no longer used." in told
+    assert "Secret token-4k8m2t stays, but its token is no longer used." in told
     assert "cache-7d2h5f is left alone" not in told
 
 
@@ -56,7 +56,7 @@ def test_a_setting_in_other_case_is_not_said_to_stay() -> None:
     assert adoption.spec.log_level == "warn"
     stay, become = (
         next((note for note in adoption.notes if note.startswith(begin)), "")
-        for begin in ("These settings stay", "No spec can say these settings")
+        for begin in ("These settings stay", "A spec cannot hold these settings")
     )
     assert "Telemetry.Logs.Std.Level" not in stay
     assert "Telemetry.Logs.Std.Level becomes warn" in become

@@ -125,7 +125,7 @@ def test_the_derived_spec_survives_being_written_down(shape: str) -> None:
 
 def test_a_person_is_told_what_stays_and_what_helm_must_not_do() -> None:
     told = " ".join(adopted(load("helm-1.15")).notes)
-    assert "no longer run helm upgrade or uninstall" in told
+    assert "Do not run `helm upgrade` or `helm uninstall`" in told
     assert "runtime.deployment.artifact.version" in told
     assert "Secret apim-azure-api-management-gateway is left alone" in told
 
@@ -204,7 +204,7 @@ def test_a_service_that_selects_others_pods_too_is_left_alone() -> None:
     adoption = adopted(objects, readers=Readers(labels=({**shared, "tier": "other"},)))
     names = {s["metadata"]["name"] for s in rendered(adoption, "Service")}
     assert names == {"edge-1-live-traffic-2", "edge-1-instance-discovery-2"}
-    assert any("stay, unmanaged" in note for note in adoption.notes)
+    assert any("stay but are not managed by the bot" in note for note in adoption.notes)
 
 
 @pytest.mark.parametrize("kind", ["shared", "immutable", "owned", "prefixed", "unknown"])
@@ -230,7 +230,7 @@ def test_a_config_map_that_is_not_the_gateways_alone_stays_before_one_of_its_own
     expected = [source, {"configMapRef": {"name": own}}]
     assert pod_of(adoption)["containers"][0]["envFrom"] == expected
     assert [each["metadata"]["name"] for each in rendered(adoption, "ConfigMap")] == [own]
-    assert any("ConfigMap of its own" in note for note in adoption.notes)
+    assert any("new ConfigMap" in note for note in adoption.notes)
 
 
 def test_a_secret_behind_the_last_config_map_still_wins() -> None:
@@ -317,7 +317,7 @@ def test_a_token_that_anybody_can_read_is_named(where: str) -> None:
     else:
         objects["ConfigMap"][0]["data"]["config.service.auth"] = token
     told = " ".join(adopted(objects).notes)
-    assert f"Its token stands in {'the Deployment' if where == 'Deployment' else where}" in told
+    assert f"Its token is stored in {'the Deployment' if where == 'Deployment' else where}" in told
     assert "c2ln" not in told
 
 

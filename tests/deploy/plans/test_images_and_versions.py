@@ -134,8 +134,9 @@ def test_a_field_that_the_clusters_version_does_not_know_is_denied_by_name(tmp_p
             plan = plans.plan(spec, "ABC234")
             (found,) = [each for each in plan.findings if each.rule == "newer-field"]
             assert found.severity == "deny"
-            assert "Kubernetes 1.29 of this cluster does not know rollout.preStopSleepSeconds" in (
-                found.what
+            assert (
+                "Kubernetes 1.29 on this cluster does not support rollout.preStopSleepSeconds"
+                in (found.what)
             )
             assert plan.denied
             assert not plan.digest

@@ -115,7 +115,9 @@ def test_what_others_have_come_to_read_since_it_was_shown_stays(bench: Bench) ->
     outcome = bench.remover.execute(action_for(plan, kind="delete"), RecordingRun())
     assert outcome.state is State.SUCCEEDED
     assert outcome.happened.endswith(f"with {len(plan.changes) - 1} objects")
-    assert "ConfigMap edge-1-env stays: it is no longer this gateway's alone." in outcome.meaning
+    assert (
+        "ConfigMap edge-1-env stays: it no longer belongs to this gateway alone."
+    ) in outcome.meaning
     assert bench.cluster.get("Deployment", REF.namespace, REF.name) is None
     assert bench.cluster.get("ConfigMap", REF.namespace, "edge-1-env") is not None
 
@@ -161,7 +163,7 @@ def test_a_deletion_that_failed_halfway_can_be_asked_for_again(
         patched.setattr(Cluster, "delete", refusing)
         outcome = bench.remover.execute(action_for(bench.removal(), kind="delete"), RecordingRun())
     assert outcome.state is State.FAILED
-    assert outcome.remedy == "Delete it again: what is gone already is not an error."
+    assert outcome.remedy == "Delete it again: objects that are already gone cause no error."
     again = bench.remover.execute(action_for(bench.removal(), kind="delete"), RecordingRun())
     assert again.state is State.SUCCEEDED
     assert bench.cluster.get("ConfigMap", REF.namespace, "edge-1-env") is None

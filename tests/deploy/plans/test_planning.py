@@ -228,7 +228,7 @@ def test_the_token_of_another_service_is_not_kept(cluster: Cluster) -> None:
     assert not planned("again").token.mint
     minted = planned("fabrikam").token
     assert minted.mint
-    assert minted.reason == "The token in use is of API Management instance contoso."
+    assert minted.reason == "The current token belongs to API Management instance contoso."
     renamed = Planner({"west": cluster}.__getitem__, list, instances={"again": again})
     assert planned("again", renamed).token.mint, "the settings no longer tell which service it was"
     identity = dataclasses.replace(
@@ -251,7 +251,7 @@ def test_a_token_of_which_only_its_gateway_is_known_is_kept_where_there_is_one_s
     assert kept.replaces is None
     minted = Planner({"west": cluster}.__getitem__, list, instances=several).plan(SPEC, "XYZ789")
     assert minted.token.mint
-    assert "not known which API Management service" in minted.token.reason
+    assert "cannot determine which API Management service" in minted.token.reason
 
 
 def test_a_new_token_replaces_the_one_in_the_secret_that_the_plan_has_read(
@@ -472,10 +472,10 @@ def test_a_spec_of_a_newer_bot_is_said_to_be_one_in_a_sentence(
         carry(cluster, text)
         assert installed(cluster, SPEC.ref).spec == SPEC
     carry(cluster, json.dumps(json.loads(spec_to_text(SPEC)) | {"version": 2, "colour": "red"}))
-    with pytest.raises(Conflict, match="A newer version of the bot wrote the spec that west/dev"):
+    with pytest.raises(Conflict, match="was written by a newer version of the bot"):
         installed(cluster, SPEC.ref)
     carry(cluster, "{")
-    with pytest.raises(Conflict, match="Somebody edited it, or a newer"):
+    with pytest.raises(Conflict, match="Somebody may have edited it, or a newer"):
         installed(cluster, SPEC.ref)
 
 
@@ -510,7 +510,9 @@ def test_a_namespace_that_is_being_deleted_is_named_before_anything_is_planned_i
     cluster.delete("Namespace", None, "dev")
     with pytest.raises(NamespaceEnds, match="“dev” on cluster “west” is being deleted") as refused:
         planner.plan(dataclasses.replace(SPEC, tag="2.11.0"), "ABC235")
-    assert refused.value.remedy == "Choose another namespace, or wait until it exists again."
+    assert refused.value.remedy == (
+        "Choose another namespace, or wait until this one has been created again."
+    )
 
 
 class ScaledMeanwhile:

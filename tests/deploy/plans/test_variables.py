@@ -139,7 +139,7 @@ def test_the_spec_says_what_the_pods_get_wherever_it_stands(cluster: Cluster) ->
     assert (adoption.spec.log_level, adoption.spec.log_format) == ("warn", "json")
     assert dict(adoption.spec.settings)[FREE] == "true"
     told = " ".join(adoption.notes)
-    assert "What is in Secret tm-redis could not be read; the pods still get it" in told
+    assert "The contents of Secret tm-redis could not be read; the pods still get them" in told
 
 
 def test_a_sidecars_configmap_is_not_the_gateways(cluster: Cluster) -> None:
@@ -152,9 +152,9 @@ def test_a_token_in_the_deployment_gives_its_place_to_a_secret_in_one_apply(
     cluster: Cluster, planner: Planner, case: str
 ) -> None:
     adoption = derived(cluster, install(cluster, case))
-    assert "Its token stands in the Deployment itself" in " ".join(adoption.notes)
+    assert "Its token is stored in the Deployment" in " ".join(adoption.notes)
     plan = planner.plan(adoption.spec, "ABC234", take_over=True)
-    assert "stands in the Deployment itself" in plan.token.reason
+    assert "is stored in the Deployment itself" in plan.token.reason
     apply_plan(cluster, plan, action_id="ABC234", requester="U1", force=True)
     live = cluster.get("Deployment", "dev", adoption.spec.ref.name)
     assert live is not None

@@ -152,7 +152,7 @@ NEWER: dict[str, tuple[dict[str, Any], str, int]] = {
 def test_a_field_is_found_in_the_version_before_it_came_and_not_in_that_one(name: str) -> None:
     more, field, since = NEWER[name]
     before = found(_spec(**more), f"1.{since - 1}")
-    assert before == [f"Kubernetes 1.{since - 1} of this cluster does not know {field}."]
+    assert before == [f"Kubernetes 1.{since - 1} on this cluster does not support {field}."]
     assert found(_spec(**more), f"1.{since}") == []
     # What is not asked for is found nowhere.
     assert found(_spec(), "1.25") == []

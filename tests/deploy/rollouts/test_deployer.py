@@ -173,7 +173,7 @@ def test_a_secret_of_somebody_else_is_not_used(bench: Bench) -> None:
     bench.bed.cluster.create(secret)
     outcome = bench.deploy()
     assert outcome.state is State.FAILED
-    assert "this action did not make" in outcome.happened
+    assert "this action did not create" in outcome.happened
     assert "Nothing was changed" in outcome.meaning
 
 
@@ -229,8 +229,8 @@ def test_a_rollout_whose_pods_get_an_older_endpoint_names_that_one(bench: Bench)
     outcome = bench.deploy(hasty(log_level="warn"), "XYZ789")
     assert outcome.state is State.FAILED
     told = (
-        f"The pods fetch their configuration from {v1}, as a variable of the Deployment says, not "
-        f"from {HOST}, as the spec says. Microsoft ended that service on 2023-10-01."
+        f"The pods fetch their configuration from {v1}, set by a variable of the Deployment, "
+        f"instead of {HOST} as in the spec. Microsoft retired that service on 2023-10-01."
     )
     assert told in outcome.meaning
     plan = bench.planner.plan(hasty(log_level="warn"), "XYZ790")

@@ -131,7 +131,7 @@ def test_a_revision_that_was_not_decided_on_is_not_gone_back_to(bench: Bench) ->
     bench.deploy()
     plan = with_way_back(bench.planner.plan(stuck(bench), "XYZ789"), WayBack(revision=7))
     outcome = bench.deployer.execute(action_for(plan, "XYZ789"), RecordingRun())
-    assert "No previous version that serves was left to go back to." in outcome.meaning
+    assert "There was no working previous version to roll back to." in outcome.meaning
 
 
 def test_pods_that_are_not_ready_for_a_moment_supersede_no_plan(bench: Bench) -> None:
@@ -142,14 +142,14 @@ def test_pods_that_are_not_ready_for_a_moment_supersede_no_plan(bench: Bench) ->
     assert bench.planner.plan(plan.spec, "XYZ789").digest != plan.digest
     outcome = bench.deployer.execute(action_for(plan, "XYZ789"), RecordingRun())
     assert outcome.state is State.FAILED
-    assert "No previous version that serves was left to go back to." in outcome.meaning
+    assert "There was no working previous version to roll back to." in outcome.meaning
 
 
 def test_a_first_version_has_nothing_to_go_back_to(bench: Bench) -> None:
     run = RecordingRun()
     outcome = bench.deploy(stuck(bench), run=run)
     assert outcome.state is State.FAILED
-    assert "No previous version that serves" in outcome.meaning
+    assert "no working previous version" in outcome.meaning
     assert not set(Cause) & set(run.steps)
 
 

@@ -68,7 +68,8 @@ def test_another_image_set_meanwhile_is_no_success(bench: Bench, kubectl: Kubect
     )
     assert outcome.state is State.FAILED
     assert outcome.happened == (
-        f"kubectl-set changed it meanwhile: image wanted {SPEC.repository}:{SPEC.tag}, now {OLD}."
+        f"kubectl-set changed it during the rollout: image wanted {SPEC.repository}:{SPEC.tag}, "
+        f"now {OLD}."
     )
 
 
@@ -120,7 +121,7 @@ def test_a_version_that_came_back_and_was_changed_then_is_not_said_to_be_back(
     outcome = bench.deploy(dataclasses.replace(SPEC, rollout=back), run=Disturbed())
     assert others
     assert outcome.happened == (
-        f"kubectl-set changed it meanwhile: image wanted {OLD}, now {OTHER}."
+        f"kubectl-set changed it during the rollout: image wanted {OLD}, now {OTHER}."
     )
 
 
@@ -130,7 +131,7 @@ def test_a_paused_deployment_is_said_to_be_paused(bench: Bench, kubectl: Kubectl
     outcome = bench.deploy(hasty())
     assert outcome.state is State.FAILED
     assert "0 of 2 pods ready" in outcome.happened
-    assert "The Deployment is paused, so Kubernetes replaces no pod." in outcome.meaning
+    assert "The Deployment is paused, so Kubernetes does not replace its pods." in outcome.meaning
     assert "2 pods of the previous version still serve traffic." in outcome.meaning
 
 
@@ -148,7 +149,7 @@ def test_an_autoscaled_gateway_that_somebody_scaled_to_zero_is_no_success(
         AUTOSCALED,
     )
     assert outcome.state is State.FAILED
-    assert outcome.happened == "Somebody changed it meanwhile: replicas wanted 2, now 0."
+    assert outcome.happened == "Somebody changed it during the rollout: replicas wanted 2, now 0."
 
 
 def test_an_autoscaled_gateway_that_was_at_zero_before_may_stay_there(
@@ -197,7 +198,7 @@ def as_by_another_version(bench: Bench, action: Action) -> None:
     assert live["spec"] != bench.bed.cluster.apply(written)["spec"]
 
 
-LOOK = "This no longer holds. "
+LOOK = "This is no longer in effect. "
 
 
 def test_a_second_look_finds_what_was_undone_and_by_whom(bench: Bench, kubectl: Kubectl) -> None:

@@ -69,16 +69,16 @@ def test_rights_that_are_missing_in_azure_are_named(bed: RotationBed) -> None:
 @pytest.mark.parametrize(
     ("fault", "value", "said"),
     [
-        ("arm_status", "401", "Azure does not accept the bot's sign-in"),
+        ("arm_status", "401", "Azure rejected the bot's sign-in"),
         ("arm_status", "403", "may not do this with the gateway edge-1"),
         ("arm_status", "404", "Azure does not have the gateway edge-1"),
-        ("arm_status", "409", "Azure is changing the gateway edge-1"),
-        ("arm_status", "429", "Azure limits how often it may be asked"),
+        ("arm_status", "409", "Azure is currently changing the gateway edge-1"),
+        ("arm_status", "429", "Azure is throttling the bot's requests"),
         ("arm_status", "500", "Azure Resource Manager answered 500"),
         ("arm_status", "503", "Azure Resource Manager answered 503"),
         ("arm_slow_ms", 4000.0, "Azure Resource Manager did not answer in time"),
-        ("arm_garbage", True, "Azure answered something unreadable"),
-        ("entra_down", True, "Signing in to Azure failed"),
+        ("arm_garbage", True, "Azure sent an unreadable answer"),
+        ("entra_down", True, "The bot cannot sign in to Azure"),
     ],
 )
 def test_trouble_in_azure_changes_nothing_and_the_next_try_works(
@@ -165,8 +165,8 @@ def test_a_token_that_was_minted_and_not_written_is_minted_again(bed: RotationBe
     away(False)
     assert outcome.state is State.FAILED
     assert "Cluster “west” does not answer" in outcome.happened
-    assert "No pod runs differently" in outcome.meaning
-    assert "may have been made" in outcome.meaning
+    assert "No pod was changed" in outcome.meaning
+    assert "may have been created" in outcome.meaning
     assert len(tokens.minted) == 1
     assert (bed.in_use(), bed.secrets()) == before
     assert bed.rotator.execute(action, RecordingRun()).state is State.SUCCEEDED
@@ -217,7 +217,7 @@ def test_a_cluster_that_is_gone_while_the_token_is_verified_leaves_it_unknown(
     outcome = bed.rotator.execute(bed.decided(), Gone())
     sandbox.call(lambda: sandbox.cluster.faults.set("api_down", False))
     assert outcome.state is State.UNKNOWN
-    assert "nothing shows whether Azure accepts it" in outcome.happened
+    assert "no evidence that Azure accepts it" in outcome.happened
     assert "Cluster “west” does not answer" in outcome.meaning
     assert before.name in bed.secrets(), "nothing is deleted before it is known"
     assert bed.rotator.execute(bed.decided(), RecordingRun()).state is State.SUCCEEDED
@@ -257,7 +257,7 @@ def test_a_link_that_is_lost_is_not_the_tokens_fault(bed: RotationBed) -> None:
     )
     bed.nodes("link_lost", False)
     assert outcome.state is State.UNKNOWN
-    assert "Azure is not reached" in outcome.meaning
+    assert "Azure cannot be reached" in outcome.meaning
     assert before.name in bed.secrets()
 
 

@@ -66,7 +66,9 @@ def test_a_rotation_takes_the_other_key_and_tells_what_shows_that_azure_takes_it
     assert after.key == "secondary"
     assert bed.azure.poll(bed.token(after.name)).status_code == 200
     assert outcome.happened.startswith("2 of 2 pods run with the new token after ")
-    assert "Nothing shows a refusal: 2 of 2 pods: ready, its status path answers" in outcome.meaning
+    assert (
+        "There is no sign that Azure refuses it: 2 of 2 pods: ready, its status path answers"
+    ) in outcome.meaning
     assert "Made with the secondary key, it expires 20" in outcome.meaning
     assert bed.secrets() == {before.name, after.name}, "the way back is kept"
     assert run.steps == ["plan", "token", "apply", "follow", "verify", "collect"]
@@ -125,7 +127,7 @@ def test_a_rollout_that_is_stuck_is_taken_back_and_the_old_pods_never_stop(
     bed.nodes("slow_start_seconds", 3600)
     outcome = bed.rotate()
     assert outcome.state is State.FAILED
-    assert "Only 0 of 2 pods got ready with the new token" in outcome.happened
+    assert "Only 0 of 2 pods became ready with the new token" in outcome.happened
     assert (bed.in_use(), bed.pods(), bed.secrets()) == (before, pods, secrets)
 
 
@@ -209,7 +211,7 @@ def test_a_gateway_without_pods_gets_its_token_and_nothing_is_claimed(tmp_path: 
         until(lambda: not bed.pods(), "no pods")
         outcome = bed.rotate()
         assert outcome.state is State.SUCCEEDED
-        assert "no pod runs that could try it" in outcome.happened
+        assert "no pod is running to use it" in outcome.happened
         assert bed.secrets() == {before.name, bed.in_use().name}
 
 
@@ -231,7 +233,7 @@ def test_a_rollout_that_is_stuck_does_not_go_back_to_a_token_that_has_expired(
         bed.nodes("slow_start_seconds", 3600)
         outcome = bed.rotate()
         assert outcome.state is State.FAILED
-        assert "Only 0 of 2 pods got ready with the new token" in outcome.happened
-        assert "expired 2020-01-01 00:00 UTC, so nothing was taken back" in outcome.happened
+        assert "Only 0 of 2 pods became ready with the new token" in outcome.happened
+        assert "expired 2020-01-01 00:00 UTC, so nothing was rolled back" in outcome.happened
         assert bed.in_use().name != before.name
         assert bed.secrets() == {before.name, bed.in_use().name}

@@ -66,7 +66,7 @@ def test_before_anything_was_written_nothing_is_said_to_be_there(bench: Bench) -
     outcome = report(bench, action_for(bench.planner.plan(SPEC, ID), ID))
     assert outcome.happened == "Stopped before the Deployment was written."
     assert "There is no Deployment edge-1 in west/dev." in outcome.meaning
-    assert "No pod of it runs." in outcome.meaning
+    assert "It has no running pods." in outcome.meaning
     assert "Changes not made: ConfigMap edge-1-env" in outcome.meaning
     assert "Changes made" not in outcome.meaning
     assert "No new token was put on the cluster." in outcome.meaning
@@ -151,7 +151,7 @@ def test_a_version_that_came_back_is_said_to_have_come_back(bench: Bench) -> Non
     action = action_for(plan, ID)
     assert bench.deployer.execute(action, RecordingRun()).state is State.FAILED
     outcome = report(bench, action)
-    assert "was written by this action to go back after a failure: 2 replicas" in outcome.meaning
+    assert "was written by this action to roll back after a failure: 2 replicas" in outcome.meaning
     assert "2.11.1, token" in outcome.meaning
 
 
@@ -183,7 +183,7 @@ def test_what_cannot_be_read_is_said_to_be_unknown_and_soon(bench: Bench, fault:
     outcome = report(bench, action, seconds=1.0 if fault == "slow" else 10.0)
     assert fault != "slow" or time.monotonic() - began < 9
     assert outcome.happened == "Stopped. Nothing more is written."
-    assert "What the cluster holds is not known: " in outcome.meaning
+    assert "The state of the cluster is unknown: " in outcome.meaning
     assert outcome.meaning.endswith("The last recorded step: Applying.")
 
 
@@ -191,8 +191,8 @@ def test_what_a_run_came_to_as_it_was_stopped_is_not_lost(bench: Bench) -> None:
     action = action_for(bench.planner.plan(SPEC, ID), ID)
     done = Outcome(State.SUCCEEDED, "2 of 2 pods ready after 4 s", "Kept.", "Rest.")
     said = report(bench, action, done)
-    assert said.happened == "Stopped when everything was done: 2 of 2 pods ready after 4 s"
+    assert said.happened == "Stopped after everything was done: 2 of 2 pods ready after 4 s"
     assert (said.meaning, said.remedy) == ("Kept.", "Rest.")
     failed = report(bench, action, Outcome(State.FAILED, "Quota exceeded."))
     assert failed.happened == "Stopped before the Deployment was written."
-    assert failed.meaning.endswith("Its run had just ended: Quota exceeded.")
+    assert failed.meaning.endswith("The run had just ended: Quota exceeded.")

@@ -26,7 +26,7 @@ def test_a_plan_that_is_no_longer_the_one_shown_is_superseded() -> None:
     outcome = superseded(PLAN)
     assert outcome.state is State.SUPERSEDED
     assert "has changed on the cluster" in outcome.happened
-    assert outcome.remedy == "It is planned again."
+    assert outcome.remedy == "The bot makes a new plan."
 
 
 def test_a_rule_that_forbids_by_now_what_was_confirmed_is_named() -> None:

@@ -115,7 +115,7 @@ def test_nobody_goes_through_a_freeze_where_no_channel_is_told(client: Any, chan
         assert asked(changes, REF, channel, through) is None
         assert [each.policy.break_glass for each in changes.store.open()] == ["it is down"]
         return
-    with pytest.raises(Refused, match="is reported to a channel"):
+    with pytest.raises(Refused, match="must be reported to a channel"):
         asked(changes, REF, channel, through)
     assert changes.store.open() == ()
 

@@ -324,7 +324,7 @@ def test_two_identities_found_to_be_one_person_meanwhile_are_that_person(client:
     desk.ask("BBBBBB", two)
     assert desk.click("action_approve", "U2", "BBBBBB") == ""
     for mapped, name, voter, said in (
-        ({"U1": "ana", "U2": "ana"}, "AAAAAA", "U2", "somebody else has to decide"),
+        ({"U1": "ana", "U2": "ana"}, "AAAAAA", "U2", "somebody else must approve or deny it"),
         ({"U2": "ben", "U3": "ben"}, "BBBBBB", "U3", "approved this already"),
     ):
         later = Desk(client, PRODUCTION, people=mapped)

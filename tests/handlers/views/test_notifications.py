@@ -36,7 +36,7 @@ ENDS = {
     State.SUCCEEDED: "2 of 2 pods ready after 9 s. Version 2.11.2 <serves>.",
     State.FAILED: "edge-1-7 cannot pull its image. It is tried again.\nEvery minute.",
     State.STOPPED: "Stopped during the rollout: Kubernetes continues it, and the bot does not.",
-    State.UNKNOWN: "20 tries at this were broken off.",
+    State.UNKNOWN: "20 attempts at this were interrupted.",
     State.SUPERSEDED: "edge-1 has changed on the cluster since this plan was shown.",
 }
 

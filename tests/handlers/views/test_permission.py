@@ -42,7 +42,7 @@ def test_whoami_says_what_somebody_is_in_the_workspace(standing: Standing) -> No
     assert "You are <@U9>, `U9`, " in shown
     assert {
         Standing.MEMBER: "a member of this workspace",
-        Standing.GUEST: "a guest of this workspace",
+        Standing.GUEST: "a guest in this workspace",
         Standing.DEACTIVATED: "deactivated in this workspace",
         Standing.FOREIGN: "not a member of this workspace",
     }[standing] in shown

@@ -68,7 +68,7 @@ class Annotator:
     def _execute(self, work: Work) -> Outcome:
         action, run, request = work.action, work.run, note_request(work.action)
         cluster = self._clusters[request.ref.cluster].guarded(run.guard, run.unconfirmed)
-        run.step("plan", "Comparing the plan with the cluster once more")
+        run.step("plan", "Checking the plan against the cluster again")
         plan = work.patiently(lambda: self._replan(request))
         if plan.digest != action.digest and not (work.applying and plan.empty):
             return superseded(plan, begun=work.applying)

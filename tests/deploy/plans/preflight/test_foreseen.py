@@ -119,15 +119,15 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
     ),
     "a quota without room to replace pods": (
         lambda: look(NEW, OLD, quotas=(quota({"requests.cpu": "4"}, {"requests.cpu": "4"}),)),
-        "deny", "no room for one pod more", "0 left",
+        "deny", "no room for the extra pod", "0 left",
     ),
     "a quota without room now to replace pods": (
         lambda: look(NEW, OLD, quotas=(quota({"limits.memory": "8Gi"}, {"limits.memory": "7Gi"}),)),
-        "warning", "no room for one pod more", "1Gi left",
+        "warning", "no room for the extra pod", "1Gi left",
     ),
     "a quota that counts what the pods leave out": (
         lambda: look(deployment(), quotas=(quota({"limits.cpu": "64"}),), limits=()),
-        "deny", "counts limits.cpu, which the pods do not set", "leaves out",
+        "deny", "requires limits.cpu, which the pods do not set", "without the values",
     ),
     "a quota of a scope that the pods are in": (
         lambda: look(deployment(), quotas=(quota({"pods": "1"}, scopes=["NotBestEffort"]),)),
@@ -147,7 +147,7 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
     ),
     "a quota of what LimitRanges that may not be read could fill in": (
         lambda: look(deployment(), quotas=(quota({"limits.cpu": "64"}),), limits=None),
-        "warning", "counts limits.cpu, which the pods do not set", "a LimitRange may set it",
+        "warning", "requires limits.cpu, which the pods do not set", "a LimitRange may set them",
     ),
     "a quota that a runtime's overhead exceeds": (
         lambda: look(
@@ -159,11 +159,11 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
     ),
     "no such runtime class": (
         lambda: look(deployment(placement={"runtimeClassName": "gvisor"}), runtimes=(KATA,)),
-        "warning", "no RuntimeClass gvisor", "creates no pod",
+        "warning", "no RuntimeClass gvisor", "does not create pods",
     ),
     "no such priority class": (
         lambda: look(deployment(placement={"priorityClassName": "x"}), priorities=(USUAL,)),
-        "warning", "no PriorityClass x", "creates no pod",
+        "warning", "no PriorityClass x", "does not create pods",
     ),
     "nodes that the runtime class is not for": (
         lambda: look(
@@ -173,14 +173,14 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
     ),
     "users of OpenShift": (
         lambda: look(deployment(), space=OPENSHIFT),
-        "warning", "users 1000680000 to 1000689999, and the pods name user 1001 and group 1001",
+        "warning", "users 1000680000 to 1000689999, but the pods set user 1001 and group 1001",
         "restricted-v2",
     ),
     "a group of OpenShift alone": (
         lambda: look(
             deployment(security={"runAsUser": "none", "fsGroup": 1000680001}), space=OPENSHIFT
         ),
-        "warning", "the pods name group 1000680001 of volumes", "restricted-v2",
+        "warning", "the pods set group 1000680001 of volumes", "restricted-v2",
     ),
     "a LimitRange with a lower maximum": (
         lambda: look(deployment(), limits=(limit(max={"memory": "1Gi"}),)),
@@ -207,7 +207,7 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
     ),
     "a backup on disks": (
         lambda: look(with_backup()[0], objects=with_backup()[1], classes=(DISK, FILE)),
-        "deny", "StorageClass default makes disks", "stay pending",
+        "deny", "StorageClass default provides disks", "stay pending",
     ),
     "a backup of a class that there is not": (
         lambda: look(
@@ -215,11 +215,11 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
             objects=with_backup(backup={"storageClass": "fast"})[1],
             classes=(DISK,),
         ),
-        "warning", "no StorageClass fast", "There are: default",
+        "warning", "no StorageClass fast", "Available classes: default",
     ),
     "a backup without a default class": (
         lambda: look(with_backup()[0], objects=with_backup()[1], classes=(FILE,)),
-        "warning", "no default StorageClass", "There are: azurefile-csi",
+        "warning", "no default StorageClass", "Available classes: azurefile-csi",
     ),
     "a backup that one node alone can mount": (
         lambda: look(
@@ -261,14 +261,14 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
         lambda: look(
             deployment(image={"pullSecrets": ["registry"]}), found={("Secret", "registry"): None}
         ),
-        "warning", "no Secret registry, with which the image is to be pulled", "refuses",
+        "warning", "no Secret registry, which image.pullSecrets names", "rejects",
     ),
     "a service account that is missing": (
         lambda: look(
             patched(lambda pod: pod.update(serviceAccountName="apim")),
             found={("ServiceAccount", "apim"): None},
         ),
-        "warning", "no ServiceAccount apim", "creates no pod",
+        "warning", "no ServiceAccount apim", "does not create pods",
     ),
     "nodes of another architecture": (
         lambda: look(deployment(), nodes=(node(kubernetes_io__arch="arm64"),)),
@@ -280,7 +280,7 @@ FAULTS: dict[str, tuple[Callable[[], tuple[Finding, ...]], str, str, str]] = {
     ),
     "a cordoned node": (
         lambda: look(deployment(), nodes=({**node(), "spec": {"unschedulable": True}},)),
-        "warning", "No node has", "Nodes that take pods are none",
+        "warning", "No node has", "Nodes that accept pods: none",
     ),
     "a taint that the pods do not tolerate": (
         lambda: look(
@@ -539,13 +539,13 @@ def test_an_outage_is_offered_only_where_no_rule_denies_it() -> None:
     (finding,) = look(after, alone, quotas=full)
     assert finding.fix_patch == {"rollout": {"maxUnavailable": 1, "maxSurge": 0}}
     (finding,) = look(after, alone, quotas=full, denied=DENIED)
-    assert (finding.fix_patch, finding.fix) == (None, "Ask for less, or have the quota raised.")
+    assert (finding.fix_patch, finding.fix) == (None, "Request less, or have the quota raised.")
     made, objects = with_backup(replicas=1, backup={"accessMode": "ReadWriteOnce"})
     (finding,) = look(made, objects=objects)
     assert finding.fix_patch == {"rollout": {"strategy": "Recreate"}}
     (finding,) = look(made, objects=objects, denied=DENIED)
     assert finding.fix_patch is None
-    assert "have the rule recreates-pods exempted" in finding.fix
+    assert "exempted from the rule recreates-pods" in finding.fix
 
 
 def test_a_rotation_is_warned_and_never_denied() -> None:
@@ -621,15 +621,15 @@ def test_what_could_not_be_read_is_said_where_it_matters_and_nowhere_else() -> N
     after, objects = with_backup()
     said = look(after, objects=objects, unseen=unseen)
     assert [(each.rule, each.severity) for each in said] == [("storage-class", "info")]
-    assert said[0].what.endswith("is not known: No Role allows it.")
+    assert said[0].what.endswith("can provide the volume: No Role allows it.")
     chosen = patched(lambda pod: pod.update(nodeSelector={"disk": "fast"}))
     assert [(e.rule, e.severity) for e in look(chosen, unseen=unseen)] == [("nodes", "info")]
     classes = {"runtimeClassName": "gvisor", "priorityClassName": "high"}
     assert [
         each.what for each in look(patched(lambda pod: pod.update(classes)), unseen=unseen)
     ] == [
-        "Whether the cluster has RuntimeClass gvisor is not known: No Role allows it.",
-        "Whether the cluster has PriorityClass high is not known: No Role allows it.",
+        "Could not check whether the cluster has RuntimeClass gvisor: No Role allows it.",
+        "Could not check whether the cluster has PriorityClass high: No Role allows it.",
     ]
     lenient = look(chosen, unseen={"ResourceQuota": "It may not be listed."}, lenient=True)
     assert [(each.rule, each.severity) for each in lenient] == [("quota", "info")]
