@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -53,7 +53,7 @@ def _shown(url: str) -> str:
     """The URL without credentials and options."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def _redis_url(settings: Settings, secrets: Secrets) -> str:
