@@ -18,7 +18,7 @@ from deploy.specs.overlay import NEW
 from deploy.specs.spec import spec_to_mapping
 from handlers.views import fixes
 from handlers.views.columns import WIDTH, columns, shortened
-from handlers.views.costs import costs, is_first
+from handlers.views.costs import costs, is_first, replicas_of
 from handlers.views.reply import Block
 from handlers.views.text import SECTION_LIMIT, context, counted, cut, escape, fence, section
 from handlers.views.words import plans as words
@@ -129,12 +129,6 @@ def _changed(plan: Plan, path: str) -> FieldChange | None:
         ),
         None,
     )
-
-
-def replicas_of(spec: GatewaySpec) -> str:
-    """How many pods the spec asks for: a number, or the bounds of its autoscaler."""
-    scaling = spec.autoscaling
-    return str(spec.replicas) if scaling.most is None else f"{scaling.least} to {scaling.most}"
 
 
 def warnings(plan: Plan) -> list[str]:

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import json
-import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.log_lines import JsonLines, Mask
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
 from deploy.actions.inbox import Inbox
@@ -29,6 +27,7 @@ from handlers.slack.request_inbox import RequestInbox, admitting
 from handlers.verbs.table import VERBS
 from handlers.verbs.verb import Run
 from handlers.views.reply import Reply
+from tests.support.log_records import logged
 from tests.support.records import restore
 from tests.support.redis_servers import started
 from tests.support.waiting import until
@@ -73,34 +72,26 @@ def test_a_request_is_not_even_claimed_before_it_may_begin(server: Valkey) -> No
 
 
 def test_an_error_that_nobody_foresaw_is_in_the_log_under_what_its_message_says(
-    server: Valkey, caplog: pytest.LogCaptureFixture
+    server: Valkey,
 ) -> None:
     told: list[str] = []
-    lines: list[dict[str, Any]] = []
 
     def fails(request: Request) -> Reply:
         raise ZeroDivisionError
 
-    class Kept(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(json.loads(JsonLines(Mask()).format(record)))
-
-    handler = Kept()
-    logging.getLogger("handlers.intake").addHandler(handler)
-    caplog.set_level("INFO")
     slack: Any = SimpleNamespace(
         chat_postEphemeral=lambda **message: told.append(json.dumps(message["blocks"]))
     )
     client = connect(server.url)
-    made = intake_of(slack, client, {"status": fails, "list": lambda _: Reply("done")})
-    made.start()
-    accept = RequestInbox(Inbox(client), made.take_up).accept
-    accept(Request("r1", "status", "U1", "C1", gateway="edge-1"))
-    until(lambda: told, "the first answer")
-    accept(Request("r2", "list", "U2", "C1"))
-    until(lambda: len(told) == 2, "the second one")
-    made.stop(Deadline.after(10))
-    logging.getLogger("handlers.intake").removeHandler(handler)
+    with logged("handlers.intake") as lines:
+        made = intake_of(slack, client, {"status": fails, "list": lambda _: Reply("done")})
+        made.start()
+        accept = RequestInbox(Inbox(client), made.take_up).accept
+        accept(Request("r1", "status", "U1", "C1", gateway="edge-1"))
+        until(lambda: told, "the first answer")
+        accept(Request("r2", "list", "U2", "C1"))
+        until(lambda: len(told) == 2, "the second one")
+        made.stop(Deadline.after(10))
     failed, answered = (line for line in lines if line.get("event") == "command")
     assert f"`{failed['request']}`" in told[0]
     assert (failed["outcome"], failed["user"], failed["gateway"]) == ("failed", "U1", "edge-1")

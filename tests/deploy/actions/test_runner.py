@@ -16,6 +16,7 @@ from deploy.errors import Refused
 from deploy.retry import RunLost
 from tests.support import actions
 from tests.support.actions import CODEC
+from tests.support.log_records import logged
 from tests.support.redis_servers import LosingProxy
 from tests.support.runners import Fails, Work, ask, ended, report, runner, runner_of
 from tests.support.waiting import until
@@ -57,6 +58,24 @@ def test_an_approved_action_is_carried_out_once(
     first.stop(Deadline.after(5))
     second.stop(Deadline.after(5))
     assert work.ran == ["AAAAAA"]
+
+
+def test_the_log_has_when_a_run_started_and_how_it_ended_under_its_action(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    work = Work()
+    work.go.set()
+    with logged("deploy.actions") as lines:
+        first = runner(client, fences, work)
+        ask(store, "AAAAAA")
+        ended(store, "AAAAAA")
+        first.stop(Deadline.after(5))
+    started, over = (line for line in lines if line.get("event") == "run")
+    assert (started["outcome"], over["outcome"]) == ("started", "succeeded")
+    for line in (started, over):
+        about = [line[name] for name in ("action", "user", "gateway", "cluster")]
+        assert about == ["AAAAAA", "U1", "west/dev/edge-1", "west"]
+    assert over["duration"] >= 0
 
 
 def test_two_actions_on_one_gateway_run_one_after_the_other(

@@ -13,7 +13,7 @@ from deploy.access import Approval, Environment, Freeze, Ground
 from deploy.actions.action import Action, Outcome, State
 from deploy.actions.connection import connect
 from deploy.actions.decision import Choice
-from deploy.changes.decide import Ending
+from deploy.changes.decide import By, Ending
 from deploy.changes.refusal import NotAllowed
 from deploy.errors import InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
@@ -21,6 +21,7 @@ from deploy.plans.requests import ScaleRequest
 from deploy.policy import People
 from tests.support.actions import REF, approve, ask, by_approvers, contents, plan_of
 from tests.support.changes import DEVELOPMENT, PROD, PRODUCTION, Changes, Groups, governed_by
+from tests.support.log_records import logged
 from tests.support.redis_servers import started
 
 STAGING = Environment("staging", namespaces=("stage",), approval=Approval(People(groups=("S2",))))
@@ -46,6 +47,17 @@ def made(server: Valkey) -> Made:
         return Changes(client, *environments, **given)
 
     return make
+
+
+def test_the_log_has_what_came_of_each_decision(made: Made) -> None:
+    changes = made(DEVELOPMENT)
+    action = ask(changes.store, ref=REF)
+    with logged("deploy.changes") as lines:
+        changes.decider.cancel(action.id, By("U1", action.digest, "r1"))
+    (line,) = lines
+    assert (line["event"], line["message"], line["outcome"]) == ("decision", "cancel", "done")
+    assert (line["user"], line["action"], line["gateway"]) == ("U1", action.id, str(REF))
+    assert "duration" in line
 
 
 def quorum(count: int, environment: Environment = PRODUCTION) -> Environment:
