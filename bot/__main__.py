@@ -143,6 +143,7 @@ def _add_installing(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     acl = commands.add_parser("redis-acl", help="print the user that the bot needs of Redis")
     acl.add_argument("--replicas", action="store_true", help="Redis has replicas")
     acl.add_argument("--cluster", action="store_true", help="Redis is a cluster")
+    acl.add_argument("--admin", action="store_true", help="the user for `admin messages`")
 
 
 def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -234,7 +235,7 @@ def _slack_manifest(options: argparse.Namespace) -> int:
 def _redis_acl(options: argparse.Namespace) -> int:
     from bot.install.redis_acl import acl
 
-    print(acl(replicas=options.replicas, cluster=options.cluster))
+    print(acl(replicas=options.replicas, cluster=options.cluster, admin=options.admin))
     return 0
 
 

@@ -14,7 +14,10 @@ _HASHES = (
 )
 _LISTS = ("lindex", "lpop", "lrange", "ltrim", "rpush")
 _SETS = ("sadd", "smembers", "srem")
-_SORTED = (*("zadd", "zrange", "zrangebyscore", "zrem", "zremrangebyscore", "zrevrange", "zscore"),)
+_SORTED = (
+    *("zadd", "zcard", "zcount", "zrange", "zrangebyscore", "zrem", "zremrangebyscore"),
+    *("zrevrange", "zscore"),
+)
 _STREAMS = ("xadd", "xdel", "xrange", "xrevrange")
 _SCRIPTS = ("eval", "evalsha", "script|load")
 _SERVER = ("config|get", "info", "time")
@@ -31,14 +34,25 @@ REPLICAS = ("wait",)
 """Whether a decision has reached a replica."""
 CLUSTER = ("asking", "cluster|slots", "command")
 """Which server has which keys."""
+ADMIN = ("scan",)
+"""`admin messages` looks through all records. Redis limits SCAN to no keys: it names those of others
+too, so the bot itself may not."""
 
 
-def acl(*, replicas: bool = False, cluster: bool = False, password: str = ">PASSWORD") -> str:
+def acl(
+    *,
+    replicas: bool = False,
+    cluster: bool = False,
+    admin: bool = False,
+    password: str = ">PASSWORD",
+) -> str:
     """The user as a line of Redis' ACL file; without its first word, what follows ACL SETUSER."""
     allowed: Sequence[str] = (
         *COMMANDS,
         *(REPLICAS if replicas else ()),
         *(CLUSTER if cluster else ()),
+        *(ADMIN if admin else ()),
     )
     commands = " ".join(f"+{each}" for each in sorted(allowed))
-    return f"user {USER} reset on {password} ~{KEYS} resetchannels -@all {commands}"
+    user = f"{USER}-admin" if admin else USER
+    return f"user {user} reset on {password} ~{KEYS} resetchannels -@all {commands}"

@@ -23,7 +23,6 @@ local held = redis.call('HMGET', KEYS[1], 'owner', 'until')
 if held[1] and tonumber(held[2] or 0) > now then return 'held' end
 redis.call('HDEL', KEYS[1], 'lost', 'plain', 'failing', 'not_before', 'hash', 'closed')
 if redis.call('HEXISTS', KEYS[1], 'place') == 0 then redis.call('HDEL', KEYS[1], 'shown') end
-if redis.call('HEXISTS', KEYS[1], 'place') == 0 then redis.call('HDEL', KEYS[1], 'shown') end
 if why ~= '' then redis.call('HSET', KEYS[1], 'lost', why) end
 redis.call('ZADD', KEYS[2], 0, name)
 return 'done'

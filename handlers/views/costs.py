@@ -1,7 +1,6 @@
 """What a plan costs: what becomes of pods, of connections and of the token. Pure."""
 
 from deploy.plans.plan import Plan
-from deploy.specs.gateway_spec import GatewaySpec
 from handlers.views.text import counted, date, escape
 from handlers.views.words import plans as words
 
@@ -78,9 +77,3 @@ def _lifetime(seconds: int) -> str:
 def is_first(plan: Plan) -> bool:
     """Whether it is of a gateway that is not there yet."""
     return any(c.kind == "Deployment" and c.change == "create" for c in plan.changes)
-
-
-def replicas_of(spec: GatewaySpec) -> str:
-    """How many pods the spec asks for: a number, or the bounds of its autoscaler."""
-    scaling = spec.autoscaling
-    return str(spec.replicas) if scaling.most is None else f"{scaling.least} to {scaling.most}"

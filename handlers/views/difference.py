@@ -5,7 +5,7 @@ from typing import Any
 
 from deploy.images.names import image_name
 from deploy.plans.plan import FieldChange, ObjectChange, Plan
-from handlers.views.costs import replicas_of
+from handlers.views.replicas import replicas_of
 from handlers.views.text import counted, cut
 
 _SHOWN = 3

@@ -18,7 +18,8 @@ from deploy.specs.overlay import NEW
 from deploy.specs.spec import spec_to_mapping
 from handlers.views import fixes
 from handlers.views.columns import WIDTH, columns, shortened
-from handlers.views.costs import costs, is_first, replicas_of
+from handlers.views.costs import costs, is_first
+from handlers.views.replicas import replicas_of
 from handlers.views.reply import Block
 from handlers.views.text import SECTION_LIMIT, context, counted, cut, escape, fence, section
 from handlers.views.words import plans as words

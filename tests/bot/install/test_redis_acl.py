@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from bot.install.redis_acl import CLUSTER, COMMANDS, REPLICAS, USER, acl
+from bot.install.redis_acl import ADMIN, CLUSTER, COMMANDS, REPLICAS, USER, acl
 from deploy.actions import connection
 from deploy.actions.connection import Durability
 from tests.support.processes import ROOT
@@ -15,7 +15,7 @@ from tests.support.redis_servers import ENGINES, redis_cluster, started
 
 _CALLED = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _SENT = re.compile(r"\b(?:_?client|_?redis|pipe)\.([a-z_]+)\(")
-_NAMES = {"config_get": "config|get", "register_script": "script|load"}
+_NAMES = {"config_get": "config|get", "register_script": "script|load", "scan_iter": "scan"}
 _OURS = ("pipeline", "execute", "execute_command", "close")
 """Of the clients' methods, those that are not a command."""
 _NOT_REDIS = ("conversations_info", "apps_connections_open", "api_call")
@@ -38,7 +38,9 @@ def named() -> set[str]:
 
 def test_every_command_that_the_code_names_is_allowed_and_no_other() -> None:
     connecting = {"auth", "hello", "select"}
-    assert set(COMMANDS) == named() | connecting | {"ping"}
+    assert {*COMMANDS, *ADMIN} == named() | connecting | {"ping"}
+    assert "+scan" not in acl().split()
+    assert "+scan" in acl(admin=True).split()
 
 
 def test_no_command_reaches_beyond_the_bots_own_keys() -> None:
