@@ -34,7 +34,7 @@ _NOT_ENDED = {
 }
 _REMEDIES = {
     "not-running": "It can be cancelled in Slack, and expires automatically.",
-    "held": "Stop it in Slack with the command `stop {id}`, or add --even-held.",
+    "held": "Stop it in Slack with `/gateway stop {id}`, or add --even-held.",
 }
 
 

@@ -56,7 +56,7 @@ _SCOPES = (
         ("channels:history", "groups:history"),
     ),
     (
-        "Finds the messages of lost requests, should Redis lose its data; and tells `check` whether a\n"
+        "Finds the messages of lost requests, should Redis lose its data; and tells `gateway-bot check` whether a\n"
         "channel is shared with another workspace.",
         ("channels:read", "groups:read", "im:read"),
     ),
@@ -69,7 +69,7 @@ _SCOPES = (
         "Whether somebody is one of this workspace, where their payload names another one.",
         ("users:read",),
     ),
-    ("Files of `export` and `logs`.", ("files:write",)),
+    ("Files of `/gateway export` and `/gateway logs`.", ("files:write",)),
     ("A spec as a file in the form.", ("files:read",)),
 )
 

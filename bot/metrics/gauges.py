@@ -312,7 +312,7 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_heartbeats",
-        "Gateways by cluster and heartbeat level, as `status` shows it",
+        "Gateways by cluster and heartbeat level, as `/gateway status` shows it",
         ("cluster", "level"),
         lambda seen: _pairs(seen.of.gateways.levels),
     ),

@@ -33,12 +33,15 @@ class Telling:
         self._ask_at = clock() + QUIET
         self._progress: Progress | None = None
         self._obstacles: Obstacles | None = None
+        self._beside: Mapping[str, Cause] = {}
         self._told: Mapping[str, Any] | None = None
 
     def see(self, progress: Progress) -> None:
         """The rollout has become that. Raises RunLost."""
         self._progress = progress
-        self._obstacles = obstacles(progress, self._obstacles, self._clock())
+        if progress.causes:
+            self._beside = {}
+        self._obstacles = obstacles(self._with_told(progress), self._obstacles, self._clock())
         self._tell(progress, self._obstacles)
         if progress.causes:
             self._ask_at = self._clock() + QUIET
@@ -47,15 +50,25 @@ class Telling:
         """Time has passed. Raises RunLost."""
         if self._progress is None or self._obstacles is None:
             return
+        # A question may take a while.
+        self._tell_new(self._progress, self._obstacles)
         if self._clock() >= self._ask_at and not self._progress.causes:
             self._ask_at = self._clock() + QUIET
-            told = self._warned(self._progress)
-            beside = dataclasses.replace(
-                self._progress, trouble=tuple(told), causes=tuple(told.values())
-            )
-            self._obstacles = obstacles(beside, self._obstacles, self._clock())
-        if self._stuck(self._obstacles) != self._told:
-            self._tell(self._progress, self._obstacles)
+            self._beside = self._warned(self._progress)
+            found = self._with_told(self._progress)
+            self._obstacles = obstacles(found, self._obstacles, self._clock())
+            self._tell_new(self._progress, self._obstacles)
+
+    def _with_told(self, progress: Progress) -> Progress:
+        """With what the cluster said when it was last asked: until the next question that still holds."""
+        if not self._beside:
+            return progress
+        told = self._beside
+        return dataclasses.replace(progress, trouble=tuple(told), causes=tuple(told.values()))
+
+    def _tell_new(self, progress: Progress, found: Obstacles) -> None:
+        if self._stuck(found) != self._told:
+            self._tell(progress, found)
 
     def _tell(self, progress: Progress, found: Obstacles) -> None:
         self._told = self._stuck(found)

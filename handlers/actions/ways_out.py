@@ -9,6 +9,7 @@ from handlers.slack.payloads import Click, Request
 from handlers.views import refusals
 from handlers.views.reply import Reply
 from handlers.views.ways_out import KEEP_WAITING, ROLL_BACK
+from handlers.views.words.kinds import KIND_WORDS
 
 _NOT_BEGUN = ("gone", "not-running", "expired")
 
@@ -29,7 +30,7 @@ def roll_back(needs: Needs, click: Click) -> Reply | None:
         (
             each
             for each in needs.store.open()
-            if (each.kind, each.ref, each.requester) == (ROLLBACK, ref, click.user)
+            if (each.ref, each.requester) == (ref, click.user) and KIND_WORDS[each.kind].goes_back
         ),
         None,
     )

@@ -218,7 +218,8 @@ def _gateway(row: Row) -> str:
     summary = row.summary
     mark = fleet.sign_of(row, _urgency(row))
     facts = [words.pods(summary.ready, summary.desired)]
-    facts += [f"image `{escape(cut(summary.tag, 40))}`"] if summary.tag else []
+    image = f"`{escape(cut(summary.tag, 40))}`" if summary.tag else ""
+    facts += [words.image(image, summary.updated, summary.desired)] if image else []
     return f"{mark} *{escape(summary.ref.name)}*  {_place(row)}\n{' · '.join(facts)}"
 
 

@@ -14,8 +14,8 @@ from handlers.views.text import context, date, escape, header, section
 _SHOWN = 15
 _STANDINGS = {
     Standing.MEMBER: "a member of this workspace",
-    Standing.GUEST: "a guest of this workspace: only what the settings name you for",
-    Standing.DEACTIVATED: "deactivated in this workspace: only what the settings name you for",
+    Standing.GUEST: "a guest in this workspace: you may do only what the settings name you for",
+    Standing.DEACTIVATED: "deactivated in this workspace: you may do only what the settings name you for",
     Standing.FOREIGN: "not a member of this workspace",
 }
 

@@ -164,7 +164,7 @@ def test_lines_of_two_replicas_are_one_trail(bed: Bed, capsys: pytest.CaptureFix
     assert verify(bed.config, [one, two]) == 0
     assert capsys.readouterr().out.startswith("4 entries, nothing wrong")
     assert verify(bed.config, [one]) == 1
-    assert "does not follow the one before it" in capsys.readouterr().out
+    assert "does not follow the previous entry" in capsys.readouterr().out
 
 
 def test_lines_that_go_further_than_redis_say_that_it_is_shorter(

@@ -163,4 +163,4 @@ def test_a_bot_killed_during_a_rollout_ends_the_message_truly(demo: Demo) -> Non
         before = demo.bot_pid()
         os.kill(before, signal.SIGKILL)
         until(lambda: running_again(demo, before), "a new bot", 90)
-        ana.sees_at(plan, "2 of 2 pods.*took", 90)
+        ana.sees_at(plan, "Done: 2 of 2 pods ready after", 90)

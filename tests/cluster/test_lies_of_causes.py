@@ -353,7 +353,7 @@ def test_a_rollout_whose_pods_get_an_older_endpoint_names_it_and_is_not_called_n
     wanted = bed.spec(log_level="warn")
     outcome = bed.deploy(wanted)
     assert outcome.state is State.FAILED
-    said = f"The pods fetch their configuration from {old}, as a variable of the Deployment says"
+    said = f"The pods fetch their configuration from {old}, set by a variable of the Deployment"
     assert said in outcome.meaning
     plan = bed.planner.plan(wanted, "ABC235")
     assert plan.unsettled

@@ -166,7 +166,9 @@ def test_a_namespace_outside_the_list_is_refused_with_the_way_out(demo: Demo) ->
         ephemeral=True,
     )
     ana.types("status west/kube-public/edge-1")
-    ana.sees("Namespace “kube-public” on cluster “west” is outside", ephemeral=True)
+    ana.sees(
+        "Namespace “kube-public” on cluster “west” is not one of the namespaces", ephemeral=True
+    )
 
 
 def test_a_gateway_is_operated(demo: Demo) -> None:

@@ -265,7 +265,7 @@ def test_an_owner_who_takes_the_restart_back_is_named_with_the_command_that_rest
         outcome = bed.run(action)
     assert outcome.state is State.FAILED
     assert outcome.happened == "Restart refused by Argo CD (application edge)."
-    assert f"Secret {name}-managed-token holds the new token" in outcome.meaning
+    assert f"Secret {name}-managed-token has the new token" in outcome.meaning
     assert outcome.remedy == (
         "Restart the pods: `argocd app actions run edge restart --kind Deployment "
         f"--resource-name {name} --namespace {bed.namespace}`."

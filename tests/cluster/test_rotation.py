@@ -127,6 +127,6 @@ def test_a_rollout_past_its_deadline_is_taken_back_and_none_is_dropped(
         outcome = bed.rotate()
     bed.nodes("slow_start_seconds", 0)
     assert outcome.state is State.FAILED
-    assert "is in use again: Only 0 of 3 pods got ready" in outcome.happened
+    assert "is in use again: Only 0 of 3 pods became ready" in outcome.happened
     assert told.dropped == []
     assert (bed.in_use(), bed.pods()) == (before, pods)

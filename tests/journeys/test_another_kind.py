@@ -75,7 +75,7 @@ def thread_once(person: Person, plan: Message, last: str) -> list[str]:
 def test_it_is_found_where_people_look_for_what_the_bot_can_do(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("help")
-    ana.sees("/gateway annotate.*puts a note on a gateway", ephemeral=True)
+    ana.sees("`annotate` puts a note on a gateway", ephemeral=True)
     ana.types("annotate --help")
     ana.sees("--note &lt;text&gt;.*what it is to say", ephemeral=True)
     ana.types("annotate edge-1")
@@ -116,7 +116,7 @@ def test_in_production_approvers_decide_and_the_digest_binds(demo: Demo) -> None
     ben.types(f"approve {name} --plan {digest}")
     ana.sees_at(plan, "The note is on west/prod/edge-2")
     assert note(demo, "edge-2", "prod") == "owned by payments"
-    thread = thread_once(ana, plan, "The note is on")
+    thread = thread_once(ana, plan, "the note is on")
     assert sum("Approved by <@U0BEN>" in line for line in thread) == 1
     ana.types("history edge-1")
     ana.sees("annotate: \\*succeeded", ephemeral=True)
@@ -152,7 +152,7 @@ def test_a_plan_that_the_cluster_overtook_is_not_carried_out_but_planned_anew(de
     by_hand(demo, "somebody else's")
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, "has changed on the cluster since")
-    fresh = ana.sees("somebody else's → overtaken.*Only <@U0ANA> can confirm", ephemeral=False)
+    fresh = ana.sees("Only <@U0ANA> can confirm.*somebody else's → overtaken", ephemeral=False)
     assert note(demo) == "somebody else's"
     ana.clicks(fresh, "Cancel")
     ana.sees_at(fresh, "Cancelled by <@U0ANA>")
@@ -164,7 +164,7 @@ def test_an_open_plan_is_planned_again_when_another_action_ended(demo: Demo) -> 
     ivy.clicks(first, "Confirm")
     ivy.sees_at(first, "The note is on")
     ana.sees_at(waiting, "has changed on the cluster since")
-    fresh = ana.sees("the first → the second.*Only <@U0ANA> can confirm", ephemeral=False)
+    fresh = ana.sees("Only <@U0ANA> can confirm.*the first → the second", ephemeral=False)
     ana.clicks(fresh, "Confirm")
     ana.sees_at(fresh, "The note is on")
     assert note(demo) == "the second"
@@ -193,6 +193,6 @@ def test_a_bot_that_is_killed_between_its_steps_is_followed_by_one_that_ends_it(
         os.kill(bot, signal.SIGKILL)
     ana.sees_at(plan, "The note is on west/prod/edge-2", 90)
     assert note(demo, "edge-2", "prod") == "survived"
-    thread = thread_once(ana, plan, "The note is on")
+    thread = thread_once(ana, plan, "the note is on")
     assert sum("another one continues" in line for line in thread) == 1
-    assert sum("The note is on" in line for line in thread) == 1
+    assert sum("the note is on" in line for line in thread) == 1

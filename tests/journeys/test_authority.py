@@ -198,7 +198,7 @@ def test_what_ran_in_development_first_takes_productions_approval_once_it_runs_t
 ) -> None:
     room.confirmed(deploying("late-1", "west/dev"))
     plan = room.approved(deploying("late-1", "west/prod"))
-    assert "held one within the last 30 days: west/dev/late-1" in words(plan)
+    assert "within the last 30 days, in less protected places: west/dev/late-1" in words(plan)
     room.ana.sees_at(plan, "1 of 1 pods ready after")
     with nothing_minted(demo):
         key = room.dan.plans("regenerate-key west/dev/late-1 --key secondary")
@@ -234,7 +234,7 @@ def test_production_that_appears_between_the_decision_and_the_mint_decides(
             dan.sees_at(plan, f"Action {SOMEBODY} is changing the tokens|Minting a token")
             install(demo, "west/prod/between-1", "between-1&209912312359&c2lnbmF0dXJl")
         dan.sees_at(plan, "This now requires approval")
-        gains_nothing(dan, dan.sees("west/prod/between-1.*Needs 1 approval"))
+        gains_nothing(dan, dan.sees("Needs 1 approval.*west/prod/between-1"))
 
 
 def test_production_that_this_bot_deploys_between_the_decision_and_the_mint_decides(
@@ -248,7 +248,7 @@ def test_production_that_this_bot_deploys_between_the_decision_and_the_mint_deci
             there = room.approved(deploying("between-2", "west/prod"))
             dan.sees_at(plan, "This now requires approval")
         room.ana.sees_at(there, "1 of 1 pods ready after")
-        gains_nothing(dan, dan.sees("west/prod/between-2.*Needs 1 approval"))
+        gains_nothing(dan, dan.sees("Needs 1 approval.*west/prod/between-2"))
 
 
 def test_what_follows_its_target_alone_in_a_shared_place_needs_no_other_click(

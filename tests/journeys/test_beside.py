@@ -57,9 +57,9 @@ def begun(demo: Demo, command: str) -> Message:
 
 
 def fresh(demo: Demo, superseded: Message, pattern: str) -> Message:
-    """The plan that takes the place of one that no longer holds."""
+    """The plan that takes the place of one that no longer in effect."""
     ivy = demo.person("ivy")
-    ivy.sees_at(superseded, "superseded|no longer holds|Nothing was changed")
+    ivy.sees_at(superseded, "superseded|no longer in effect|Nothing was changed")
 
     def look() -> Message | None:
         for message in reversed(ivy.messages()):

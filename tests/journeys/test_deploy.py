@@ -69,7 +69,7 @@ def test_a_gateway_is_deployed_from_the_form(demo: Demo) -> None:
     assert ana.clicks(plan, "Confirm")["ok"]
     done = ana.sees("2 of 2 pods ready", 90, ephemeral=False)
     assert done["ts"] == plan["ts"], "the message is updated in place"
-    ready = ana.sees("2 of 2 pods.*took", 60, ephemeral=False)
+    ready = ana.sees("Done: 2 of 2 pods ready after", 60, ephemeral=False)
     assert "Confirm" not in words(ready)
     assert "successfully rolled out" in kubectl(
         demo, "rollout", "status", "-n", "dev", "deployment/edge-1", "--watch=false"
@@ -310,7 +310,7 @@ def test_everything_is_still_there_after_a_restart_of_the_demo(tmp_path: Path) -
         first.stop()
     again = Demo(tmp_path)
     try:
-        again.person("ana").sees("Deploy edge-1 to west/dev.*took", ephemeral=False)
+        again.person("ana").sees("Deploy edge-1 to west/dev.*Done: ", ephemeral=False)
         assert named(objects(again, "deployments", "dev"), "edge-1")
         again.person("ana").types(f"deploy edge-1 --to west/dev --tag {TAG}")
         again.person("ana").sees("No change: west/dev/edge-1", ephemeral=True)

@@ -87,6 +87,12 @@ def cluster_unread(name: str, why: str, gateways: int) -> str:
     return f":warning: *Cluster {name}*: {why}{old}"
 
 
+def image(image: str, updated: int, desired: int) -> str:
+    """The image that a gateway is to run, and how many of its pods are made from it where not all are:
+    the ready ones may be of the previous version."""
+    return f"image {image}" if updated == desired else f"{updated} of {desired} updated to {image}"
+
+
 def pods(ready: int, desired: int) -> str:
     """How many pods of a gateway are ready."""
     return f"{ready} of {counted(desired, 'pod')} ready"

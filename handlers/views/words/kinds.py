@@ -26,7 +26,8 @@ class KindWords:
     `question` asks for it: formatted with `title`, `tag` and `summary`, what the plan comes to.
     With `danger` the button is red. `lost` is what the cluster does not show of one whose record is
     lost. `several` is the title of several at once, formatted with `gateways`, such as
-    “10 gateways”; as the button says where it is empty. With `rolls_back` the verb `rollback` undoes it.
+    “10 gateways”; as the button says where it is empty. With `rolls_back` the verb `rollback` undoes it;
+    with `goes_back` it is what that verb asks for.
     """
 
     title: str
@@ -38,6 +39,7 @@ class KindWords:
     lost: str = ""
     several: str = ""
     rolls_back: bool = False
+    goes_back: bool = False
 
     def of_several(self, gateways: str) -> str:
         """The title of a change of several gateways."""
@@ -61,6 +63,7 @@ KIND_WORDS: dict[str, KindWords] = {
         "Roll back",
         "{title}? It {summary}.",
         rolls_back=True,
+        goes_back=True,
     ),
     ROTATE: KindWords(
         "Rotate the token of {name} on {place}",
@@ -90,7 +93,7 @@ KIND_WORDS: dict[str, KindWords] = {
         "regenerate this key",
         "regenerate the {request.key} key of {gateway}",
         "Regenerate the {request.key} key",
-        "{title}? Every token made with it dies at once.",
+        "{title}? Every token made with it stops working at once.",
         danger=True,
         lost="Whether Azure regenerated the key is not known: if so, every token made with it is dead.",
         several="Regenerate a key of {gateways}",

@@ -79,7 +79,7 @@ def test_why_somebody_went_through_a_freeze_is_on_record(server: Valkey) -> None
         ("pending", "U1", "d1"),
     ]
     text = json.dumps(trail(log.read()).blocks)
-    assert "*freeze overridden* by <@U1> (`AAAAAA`): it is down" in text
+    assert "freeze overridden and requested by <@U1>: it is down" in text
 
 
 def test_steps_take_no_place_from_what_was_decided(server: Valkey) -> None:

@@ -219,7 +219,7 @@ def test_an_action_that_ended_many_bots_is_not_given_to_one_more(
     one.stop(Deadline.after(5))
     assert action.state is State.UNKNOWN
     assert action.outcome is not None
-    assert "20 tries" in action.outcome.happened
+    assert "20 attempts" in action.outcome.happened
     assert work.ran == []
 
 

@@ -367,9 +367,9 @@ def test_in_one_incident_what_is_down_comes_first_and_of_that_production() -> No
     where = partial(environment_of, environments=(production, Environment("development")))
     text, blocks = view.message(incident, where)
     assert text.startswith("4 gateways on west got worse together, 2 of them are down")
-    title, lines = (block["text"]["text"] for block in blocks[:2])
+    title, *lines = (block["text"]["text"] for block in blocks if block["type"] == "section")
     assert title.startswith("🔴")
-    assert re.findall(r"`(west\S+)`", lines) == [
+    assert re.findall(r"^• `(west\S+)`", "\n".join(lines), re.MULTILINE) == [
         "west/prod/d",
         "west/dev/b",
         "west/prod/c",

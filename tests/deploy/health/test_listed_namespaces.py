@@ -137,7 +137,7 @@ def test_a_namespace_is_itself_by_its_own_uid_and_one_outside_the_list_is_not_as
     cluster.check_namespace("dev")
     with pytest.raises(NotGranted, match=r"“later” does not exist .* or the bot has no Role in it"):
         cluster.check_namespace("later")
-    with pytest.raises(InvalidInput, match=r"“other” .* is outside the namespaces") as refused:
+    with pytest.raises(InvalidInput, match=r"“other” .* is not one of the namespaces") as refused:
         cluster.check_namespace("other")
     assert "namespaces dev, prod, closed, later" in refused.value.meaning
 

@@ -102,7 +102,7 @@ def test_why_a_mirror_is_not_read_is_said(
     monkeypatch.setenv("REGISTRY_USER", "ana")
     monkeypatch.setenv("REGISTRY_PASSWORD", "another")
     found = known(tmp_path, microsoft, monkeypatch, pull_from=mirror.name)
-    assert "does not accept the password of “ana”" in found.stock(mirror.name, "2.11.1").unread
+    assert "rejected the password of “ana”" in found.stock(mirror.name, "2.11.1").unread
 
 
 def test_credentials_of_the_environment_need_the_registry_that_they_are_of(

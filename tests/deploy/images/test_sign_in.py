@@ -86,15 +86,15 @@ WRONG: dict[str, tuple[str, Login | None, str, type[GatewayBotError], str]] = {
     "no credentials for Basic": ("basic", None, PATH, Refused, "has no credentials for it"),
     "a wrong password": (
         "bearer", login_of("ana", "wrong", "x"), PATH, Refused,
-        "does not accept the password of “ana”",
+        "rejected the password of “ana”",
     ),
     "a wrong password for Basic": (
         "basic", login_of("ana", "wrong", "x"), PATH, Refused,
-        "does not accept the password of “ana”",
+        "rejected the password of “ana”",
     ),
     "a refresh token that has ended": (
         "bearer", login_of(TOKEN_USER, "old", "x"), PATH, Refused,
-        "does not accept the refresh token",
+        "rejected the refresh token",
     ),
     "a missing repository": ("bearer", ANA, "nobody/nothing", NotFound, "has no repository nobody"),
     "a missing repository for Basic": (

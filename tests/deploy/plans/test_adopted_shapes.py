@@ -39,7 +39,7 @@ def test_of_several_secrets_that_are_taken_in_whole_the_one_with_the_token_is_na
     token = secret("token-4k8m2t", **{"config.service.auth": _TOKEN})
     told = " ".join(adopted(objects, token, secret("cache-7d2h5f", cache="eA==")).notes)
     assert "Secret token-4k8m2t stays, but its token is no longer used." in told
-    assert "cache-7d2h5f is left alone" not in told
+    assert "cache-7d2h5f" not in told
 
 
 def test_a_config_map_that_may_be_missing_and_is_hides_nothing() -> None:
@@ -87,7 +87,7 @@ def test_only_the_probe_that_can_never_succeed_is_replaced() -> None:
     container = wanted["spec"]["template"]["spec"]["containers"][0]
     assert probes.keys() & container.keys() == {"livenessProbe"}
     assert container["livenessProbe"]["httpGet"]["port"] == "http"
-    assert any(note.startswith("Its livenessProbe asks a port") for note in adoption.notes)
+    assert any(note.startswith("Its livenessProbe checks a port") for note in adoption.notes)
 
 
 def test_of_a_variable_that_is_there_twice_the_last_counts_and_one_is_left() -> None:

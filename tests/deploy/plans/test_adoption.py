@@ -127,7 +127,7 @@ def test_a_person_is_told_what_stays_and_what_helm_must_not_do() -> None:
     told = " ".join(adopted(load("helm-1.15")).notes)
     assert "Do not run `helm upgrade` or `helm uninstall`" in told
     assert "runtime.deployment.artifact.version" in told
-    assert "Secret apim-azure-api-management-gateway is left alone" in told
+    assert "Secret apim-azure-api-management-gateway stays" in told
 
 
 @pytest.mark.parametrize(

@@ -92,14 +92,14 @@ def test_a_mirror_that_cannot_be_read_is_named_and_stops_no_plan(
     found = of_images(planner(cluster, mirror, None), spec)
     assert "has no credentials for it" in found["image-unread"].what
     found = of_images(planner(cluster, mirror, Login("ana", "another")), spec)
-    assert "does not accept the password of “ana”" in found["image-unread"].what
+    assert "rejected the password of “ana”" in found["image-unread"].what
 
 
 def test_no_plan_waits_for_a_mirror_that_is_slow(cluster: Cluster, mirror: RegistryServer) -> None:
     spec = dataclasses.replace(SPEC, repository=mirror.name, tag="2.11.1")
     mirror.faults.set("slow_ms", 600_000)
     found = of_images(planner(cluster, mirror, ANA), spec)
-    assert "has not answered within 3 s" in found["image-unread"].what
+    assert "did not answer within 3 s" in found["image-unread"].what
     assert found["image-unread"].severity == "info"
 
 

@@ -91,7 +91,7 @@ def test_where_a_run_that_died_had_begun_it_is_not_said_that_nothing_was_changed
     outcome = bench.deployer.execute(action, RecordingRun())
     assert outcome.state is State.SUPERSEDED
     assert "Nothing was changed" not in outcome.meaning
-    assert "broken off" in outcome.meaning
+    assert "interrupted run had started" in outcome.meaning
 
 
 def test_more_than_was_shown_is_not_deleted(bench: Bench) -> None:

@@ -211,7 +211,7 @@ def test_a_missing_secret_is_minted_anew(cluster: Cluster, planner: Planner) -> 
     assert plan.token.mint
     assert plan.token.secret == "edge-1-token-xyz789"
     assert plan.restarts_pods
-    assert "edge-1-token-abc234, is gone" in plan.token.reason
+    assert "edge-1-token-abc234, no longer exists" in plan.token.reason
 
 
 def test_the_token_of_another_service_is_not_kept(cluster: Cluster) -> None:

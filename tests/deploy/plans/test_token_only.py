@@ -98,7 +98,7 @@ def test_somebody_elses_secret_under_the_name_of_the_copy_is_found_in_the_plan(
     KubeApi(running.kubeconfig()).create(
         "/api/v1/namespaces/dev/secrets", {"metadata": metadata, "data": {}}
     )
-    told = "would keep the previous token for a while in Secret .*-previous, and this bot did not"
+    told = "would store the previous token .* in Secret .*-previous, but this bot did not"
     with pytest.raises(Conflict, match=told):
         planned(cluster, name)
 

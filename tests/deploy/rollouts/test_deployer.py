@@ -208,7 +208,7 @@ def test_a_rollout_whose_endpoint_is_unreachable_names_it_and_is_no_change_after
     wanted = hasty(apim=dataclasses.replace(SPEC.apim, configuration_endpoint=gone))
     outcome = bench.deploy(wanted)
     assert outcome.state is State.FAILED
-    told = f"The pods fetch their configuration from {gone}, as ConfigMap edge-1-env says."
+    told = f"The pods fetch their configuration from {gone}, set by ConfigMap edge-1-env."
     assert told in outcome.meaning
     plan = bench.planner.plan(wanted, "XYZ789")
     assert plan.empty

@@ -82,7 +82,7 @@ def test_a_token_is_minted_once_however_often_it_is_asked_for(cluster: Cluster) 
 def test_a_token_that_expires_at_another_time_than_asked_for_is_thrown_away(
     cluster: Cluster,
 ) -> None:
-    with pytest.raises(Conflict, match=r"expires .* and not .* as asked for"):
+    with pytest.raises(Conflict, match=r"expires .* instead of .* requested"):
         minted(cluster, Azure(0 * HOUR, -HOUR))
     assert cluster.list("Secret", "dev") == []
 

@@ -208,7 +208,9 @@ def test_a_second_look_finds_what_was_undone_and_by_whom(bench: Bench, kubectl: 
     look = second_look({"west": bench.bed.cluster})
     assert look(action) == ""
     kubectl("scale", "deployment/edge-1", "--replicas=0", "-n", "dev")
-    assert look(action).startswith(f"{LOOK}Somebody changed it since: replicas wanted 2, now 0.")
+    assert look(action).startswith(
+        f"{LOOK}Somebody has changed it since: replicas wanted 2, now 0."
+    )
     kubectl("scale", "deployment/edge-1", "--replicas=2", "-n", "dev")
     assert look(action) == ""
     kubectl("rollout", "undo", "deployment/edge-1", "-n", "dev")

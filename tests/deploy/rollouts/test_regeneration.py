@@ -331,9 +331,11 @@ def held(key: KeyType | None) -> TokenHolder:
 
 
 def test_a_token_whose_key_is_not_known_counts_as_holding_it() -> None:
-    with pytest.raises(Conflict, match=r"not known which key made the token of .*: west/dev/p1"):
+    with pytest.raises(
+        Conflict, match=r"cannot determine which key made the token of .*: west/dev/p1"
+    ):
         check_unheld("edge-1", "primary", Holding((held(None),), ()))
     unread = TokenHolder(REF, "p1", "s", None, "it may not be read")
-    with pytest.raises(Conflict, match=r"not known which key .* \(it may not be read\)"):
+    with pytest.raises(Conflict, match=r"cannot determine which key .* \(it may not be read\)"):
         check_unheld("edge-1", "primary", Holding((unread,), ()))
     check_unheld("edge-1", "primary", Holding((held("secondary"),), (held("primary"),)))

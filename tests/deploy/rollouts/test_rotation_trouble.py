@@ -70,7 +70,7 @@ def test_rights_that_are_missing_in_azure_are_named(bed: RotationBed) -> None:
     ("fault", "value", "said"),
     [
         ("arm_status", "401", "Azure rejected the bot's sign-in"),
-        ("arm_status", "403", "may not do this with the gateway edge-1"),
+        ("arm_status", "403", "not allowed to do this with the gateway edge-1"),
         ("arm_status", "404", "Azure does not have the gateway edge-1"),
         ("arm_status", "409", "Azure is currently changing the gateway edge-1"),
         ("arm_status", "429", "Azure is throttling the bot's requests"),

@@ -69,7 +69,7 @@ def test_a_rotation_takes_the_other_key_and_tells_what_shows_that_azure_takes_it
     assert (
         "There is no sign that Azure refuses it: 2 of 2 pods: ready, its status path answers"
     ) in outcome.meaning
-    assert "Made with the secondary key, it expires 20" in outcome.meaning
+    assert "Made with the secondary key; it expires 20" in outcome.meaning
     assert bed.secrets() == {before.name, after.name}, "the way back is kept"
     assert run.steps == ["plan", "token", "apply", "follow", "verify", "collect"]
     signature = bed.token(after.name).rpartition("&")[2]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deploy.observed.causes import Cause
@@ -65,6 +65,7 @@ class Followed:
     noise=st.sampled_from([0.0, 0.3, 1.0, 3.0, 7.0]),
     asking=st.floats(0.0, _ASKING),
 )
+@example(begins=0.0, noise=0.3, asking=1.6875)
 def test_a_cause_that_an_event_tells_is_shown_in_time(
     begins: float, noise: float, asking: float
 ) -> None:

@@ -31,11 +31,11 @@ def test_who_refused_the_restart_is_named_with_the_command_that_restarts(
     outcome = verdicts.restart_refused(REF, "S", who)
     assert outcome.state is State.FAILED
     assert (outcome.happened, outcome.remedy) == (f"Restart refused by {named}.", remedy)
-    assert "Secret S holds the new token" in outcome.meaning
+    assert "Secret S has the new token" in outcome.meaning
 
 
 def test_a_restart_that_is_refused_on_the_way_back_leaves_the_previous_token_in_the_secret() -> (
     None
 ):
     outcome = verdicts.restart_refused(REF, "S", Manager(FLUX), back=True)
-    assert "Secret S holds the previous token again" in outcome.meaning
+    assert "Secret S has the previous token again" in outcome.meaning

@@ -98,7 +98,9 @@ def test_what_approvers_decide_on_is_not_asked_for_where_none_of_them_is(
     if channel == "C1":
         assert asked(changes, PROD, channel) is None
     else:
-        with pytest.raises(Refused, match=r"no approver would see .* Ask in a channel"):
+        with pytest.raises(
+            Refused, match=r"no approver would see .* in a channel that the approvers read"
+        ):
             asked(changes, PROD, channel)
     window = changes.windows.open(
         PROD, "U1", by="U2", reason="x", seconds=60, channel="C1", request_id="w"

@@ -227,7 +227,7 @@ def test_a_failure_is_said_beside_its_plan_and_the_end_in_the_channel_too(
     # A slow bot's line about a gateway may come after the end, which is in another message's turn.
     failures, (end,) = said_of(slack.posts[before:])
     assert sorted(post["text"] for post in failures) == [
-        f"*{name}*: :x: So it ended." for name in EVERY
+        f"*{name}*: :x: Failed: So it ended" for name in EVERY
     ]
     assert not any(post["reply_broadcast"] for post in failures)
     assert end["reply_broadcast"]

@@ -136,7 +136,7 @@ def test_while_a_bot_still_holds_the_gateway_nothing_is_said_of_what_the_cluster
     wipe(redis)
     scene.search.turn()
     scene.bots[0].turn()
-    assert "still works on west/dev/edge-1" in caplog.text
+    assert "still working on west/dev/edge-1" in caplog.text
     assert "action_stop" in buttons(tops(person)[0])
     hold.release()
     scene.settle()

@@ -234,3 +234,10 @@ def test_the_tab_fits_into_slacks_bounds_whatever_it_holds(
     )
     assert len(blocks) <= BLOCKS
     assert check_view({"type": "home", "blocks": blocks}) == []
+
+
+def test_ready_pods_of_the_previous_version_are_not_shown_as_running_the_new_image() -> None:
+    whole, partly = summary("edge-1"), summary("edge-2", updated=1)
+    text = text_of(drawn(rows=rows(whole, partly)))
+    assert "3 of 3 pods ready · image `2.11.1`" in text
+    assert "3 of 3 pods ready · 1 of 3 updated to `2.11.1`" in text

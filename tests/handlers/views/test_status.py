@@ -223,7 +223,7 @@ def test_a_pod_that_does_not_run_beside_healthy_ones_is_trouble_with_its_cause(
     (row,) = rows(one, edge_1=level)
     assert (row.state, row.urgency) == (state, WRONG)
     table = shown(fleet.overview([row], {}, NOW))
-    assert f"{state} · 2 of 2 ready" in table
+    assert f"{state} · 2 of 2 pods ready" in table
     assert "ImagePullBackOff: no such tag" in table
     deep = dataclasses.replace(DETAIL, summary=one, heartbeat=Heartbeat(level, "so"))
     told = view.detail(deep, SUPPORTED, "", NOW)
