@@ -165,7 +165,8 @@ _TABLE: tuple[_Line, ...] = (
         Cause.PULL,
         "",
         "The image cannot be pulled.",
-        "Check that the tag exists and that the nodes may pull it, then deploy a tag that works.",
+        "Check that the tag exists and that the nodes can reach the registry and are allowed to pull "
+        "from it. Wait, or deploy a tag that works.",
         ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName"),
     ),
     _Line(

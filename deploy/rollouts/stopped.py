@@ -233,7 +233,7 @@ def _how_far(left: Left, action_id: str) -> str:
         return "Stopped before the Deployment was written."
     if progress_of(left.deployment, left.replica_sets, left.pods).complete:
         return "Stopped after the Deployment was rolled out."
-    return "Stopped during the rollout: Kubernetes continues it, and the bot no longer follows it."
+    return "Stopped during the rollout. The bot changes nothing more; Kubernetes finishes what was applied."
 
 
 def _deployment(plan: Plan, left: Left, action_id: str) -> str:

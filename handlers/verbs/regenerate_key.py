@@ -42,7 +42,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     REGENERATE,
-    "makes one of a gateway's keys anew: all its tokens stop working, so no pod may use one",
+    "replaces a gateway's key, and so ends every token made with it; refused while a pod uses one",
     Needs,
     run,
     Right.ASK,

@@ -4,6 +4,9 @@ from deploy.plans.plan import Plan
 from handlers.views.text import counted, date, escape
 from handlers.views.words import plans as words
 
+_DAYS_COUNT = 3 * 86400
+"""Seconds from which on a lifetime is told by its last day."""
+
 
 def costs(plan: Plan, at: float | None = None) -> list[str]:
     """What becomes of pods, connections and the token; `at` is when the plan was made."""
@@ -63,7 +66,8 @@ def _new_token(plan: Plan, at: float | None, *, to_previous: bool) -> str:
     # That a gateway which is not there yet has none goes without saying.
     why = f". {escape(token.reason)}" if token.reason and not is_first(plan) else ""
     lives = _lifetime(token.seconds)
-    if at is not None and token.seconds:
+    # The token is minted when the action runs: by then an hour may have passed.
+    if at is not None and token.seconds >= _DAYS_COUNT:
         lives = words.valid_until(date(at + token.seconds, "{date_short}"))
     return f":key: New gateway token{key}, {lives}{back}{why}"
 

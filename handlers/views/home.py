@@ -12,6 +12,7 @@ from deploy.actions.audit import AuditEntry
 from deploy.actions.windows import Window
 from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError
+from deploy.health.attention import BROKEN
 from deploy.health.fleet import DOWN, Row
 from deploy.health.status import GatewaySummary
 from handlers.views import fleet, freezes, history, request_line
@@ -156,7 +157,10 @@ def _trouble(row: Row) -> str:
     title = words.outage(name) if outage else f"{fleet.sign_of(row)} *{name}*"
     beat = row.seen.heartbeat
     level = "Link unknown" if beat.level == "unknown" else beat.level.capitalize()
-    found = next(iter(summary.attention), f"{level}: {beat.evidence}.")
+    found = f"{level}: {beat.evidence}."
+    # What makes it as urgent as it is shown goes first.
+    if summary.findings and summary.findings[0].urgency >= min(row.urgency, BROKEN):
+        found = summary.findings[0].text
     return f"{title}  {_place(row)}\n{escape(cut(found.replace('..', '.'), _LINE))}"
 
 

@@ -24,7 +24,7 @@ def test_a_rollout_that_hangs_is_stopped_and_what_waits_behind_it_continues(demo
         running = ana.sees_at(plan, "Rolling out")
         ana.clicks(running, "Stop")
         stopped = words(ana.sees_at(plan, "Stopped by <@U0ANA>"))
-        assert "Kubernetes continues it" in stopped
+        assert "Kubernetes finishes what was applied" in stopped
         assert TAG in stopped
         ana.clicks(running, "Stop")
         ana.sees("already stopped", ephemeral=True)

@@ -41,6 +41,7 @@ STATES: Mapping[str, str] = {
 """Of those that are not called by their own name."""
 
 _OF_SEVERAL: Mapping[str, str] = {
+    CUT_OFF: "cut off from Azure",
     BELOW_MINIMUM: "below their minimum of pods",
     MISSING: "without their tokens",
     UNREADABLE: "without tokens that the bot can read",
@@ -66,7 +67,7 @@ LOGS: Mapping[str, str] = {
 
 
 def of_several(trouble: str) -> str:
-    """The state of several gateways that share a trouble: “3 gateways are cut off”."""
+    """The state of several gateways that share a trouble: “3 gateways are cut off from Azure”."""
     return _OF_SEVERAL.get(trouble) or STATES.get(trouble, trouble)
 
 

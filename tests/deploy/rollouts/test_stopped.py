@@ -110,7 +110,7 @@ def test_during_a_rollout_the_pods_of_each_version_are_counted(bench: Bench) -> 
 
     until(pods, "the new pod")
     outcome = report(bench, action)
-    assert outcome.happened.startswith("Stopped during the rollout: Kubernetes continues it")
+    assert outcome.happened.startswith("Stopped during the rollout. The bot changes nothing more")
     assert "Deployment edge-1 was written by this action: 2 replicas of " in outcome.meaning
     assert (
         "Pods ready: 0 of 2 of the new version (2.11.0, Secret edge-1-token-abc234); "

@@ -241,3 +241,14 @@ def test_ready_pods_of_the_previous_version_are_not_shown_as_running_the_new_ima
     text = text_of(drawn(rows=rows(whole, partly)))
     assert "3 of 3 pods ready · image `2.11.1`" in text
     assert "3 of 3 pods ready · 1 of 3 updated to `2.11.1`" in text
+
+
+def test_what_makes_a_gateway_red_is_what_is_said_of_it() -> None:
+    expiring = summary(
+        "edge-1", "dev", Attention(SOON, Sign.TOKEN_EXPIRES, "It expires in 5 days.")
+    )
+    cut_off = Seen(Heartbeat("cut off", "2 of 2 pods: Azure cannot be reached"), NOW)
+    (row,) = rows_of((expiring,), {expiring.ref: cut_off}, (), ENVIRONMENTS)
+    text = text_of(drawn(rows=(row,)))
+    assert "Cut off: 2 of 2 pods: Azure cannot be reached" in text
+    assert "It expires in 5 days" not in text

@@ -167,7 +167,7 @@ def test_only_the_last_change_counts_and_only_for_an_hour() -> None:
 @pytest.mark.parametrize(
     ("troubles", "said"),
     [
-        ((CUT_OFF, CUT_OFF), "2 gateways on west are cut off"),
+        ((CUT_OFF, CUT_OFF), "2 gateways on west are cut off from Azure"),
         ((DOWN, DOWN), "2 gateways on west are down"),
         ((CUT_OFF, REFUSED), "2 gateways on west got worse together"),
     ],
