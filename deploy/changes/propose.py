@@ -16,6 +16,7 @@ from deploy.commands import Command
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.governance.explaining import findings
+from deploy.plans.binding import as_shown
 from deploy.plans.plan import Plan
 from deploy.plans.requests import DeployRequest, takes_over
 from deploy.policy import People, Policy
@@ -211,7 +212,9 @@ class Proposer:
             outcome = Outcome(State.SUPERSEDED, error.happened, error.meaning, error.remedy)
             self._supersede(action, outcome)
             return
-        if plan.digest == action.digest:
+        # A way back that has changed is shown; other words for the same are not a change.
+        shown = dataclasses.replace(action.plan, on_failure=plan.on_failure)
+        if as_shown(plan, shown).digest == action.digest:
             return
         if not action.automatic:
             renew()

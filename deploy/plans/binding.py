@@ -84,13 +84,16 @@ def bound(plan: Plan) -> Plan:
     return dataclasses.replace(plan, digest=_digest(plan))
 
 
-def with_way_back(plan: Plan, shown: WayBack | None) -> Plan:
-    """A plan that was made once more, with the way back that was decided.
+def as_shown(plan: Plan, shown: Plan) -> Plan:
+    """A plan that was made once more, with what is no difference to the one that was decided.
 
-    Which revision has ready pods may change from one second to the next, and is looked at again
-    before anything goes back.
+    That is the way back: which revision has ready pods may change from one second to the next, and is
+    looked at again before anything goes back. And the words for why there is a new token: another
+    version of the bot may have others. The digest has them, so they stay as every version of it knows
+    them; only what is read here may change.
     """
-    plan = dataclasses.replace(plan, on_failure=shown)
+    token = dataclasses.replace(plan.token, reason=shown.token.reason)
+    plan = dataclasses.replace(plan, on_failure=shown.on_failure, token=token)
     return bound(plan) if plan.digest else plan
 
 

@@ -101,9 +101,7 @@ class TokenDecision:
             if not used and token.mint and (open_at := _in_the_open(deployment, observed)):
                 token = dataclasses.replace(token, reason=open_at)
             if used and secret is None and token.mint:
-                gone = (
-                    f"The Secret that its pods read their token from, {used[0]}, no longer exists."
-                )
+                gone = f"The Secret that its pods read their token from, {used[0]}, is gone."
                 token = dataclasses.replace(token, reason=gone)
         else:
             layout_key = used[1] if used else ""
@@ -141,16 +139,13 @@ class TokenDecision:
         named = spec_field(deployment, "apim", "instance") if deployment else ""
         if not named:
             services = {instance.arm_id.lower() for instance in self._instances.values()}
-            unknown = (
-                "The bot cannot determine which API Management service the current token "
-                "belongs to."
-            )
+            unknown = "It is not known which API Management service the token in use is of."
             return unknown if len(services) > 1 else ""
         before, after = self._instances.get(named), self._instances.get(spec.apim.instance)
         same = before and after and before.arm_id.lower() == after.arm_id.lower()
         if named == spec.apim.instance or same:
             return ""
-        return f"The current token belongs to API Management instance {named}."
+        return f"The token in use is of API Management instance {named}."
 
 
 def _in_the_open(deployment: Manifest | None, observed: Mapping[ObjectKey, Manifest | None]) -> str:
@@ -162,7 +157,7 @@ def _in_the_open(deployment: Manifest | None, observed: Mapping[ObjectKey, Manif
     if origin is None or origin.kind not in ("Deployment", "ConfigMap"):
         return ""
     where = f"ConfigMap {origin.name}" if origin.name else "the Deployment itself"
-    return f"The current token is stored in {where}; the new one is stored in a Secret."
+    return f"The token in use stands in {where}; the new one is in a Secret."
 
 
 def key_of(manifest: Manifest) -> ObjectKey:

@@ -313,11 +313,7 @@ def _token(
         current = live.copy
     facts = secret_facts(current, key) if current else None
     made_with = rotation.key or other_key(facts.key if facts else None)
-    why = (
-        why_rotated(facts, made_with)
-        if facts
-        else ("The bot cannot determine what token is in use.")
-    )
+    why = why_rotated(facts, made_with) if facts else "What the token in use is, is not known."
     token = new_token(spec, action_id, why, key=made_with, lifetime=rotation.lifetime)
     if not live.keeps_one:
         return dataclasses.replace(token, previous=_name(current) if current else ""), facts

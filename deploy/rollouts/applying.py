@@ -9,7 +9,7 @@ from deploy.errors import GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
-from deploy.plans.binding import with_way_back
+from deploy.plans.binding import as_shown
 from deploy.plans.dry_run import wanted_objects
 from deploy.plans.plan import Plan
 from deploy.rollouts.live_state import written_by
@@ -58,7 +58,7 @@ class Applier:
             _note_again(cluster, action, live)
             return None
         work.run.step(PLAN, "Checking the plan against the cluster again")
-        plan = with_way_back(work.patiently(replan), action.plan.on_failure)
+        plan = as_shown(work.patiently(replan), action.plan)
         if not _is_what_was_decided(plan, action):
             return superseded(plan, begun=work.applying)
         try:

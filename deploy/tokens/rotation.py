@@ -136,6 +136,6 @@ def why_rotated(live: SecretFacts, key: KeyType) -> str:
     """What is known of the token that is replaced by one made with that key."""
     ends = f" It expires {minute(live.expires_at)}." if live.expires_at else ""
     if live.key is None:
-        return f"The key of the current token is unknown.{ends}"
+        return f"It is not known which key made the token in use.{ends}"
     same = ", which is used again" if live.key == key else ""
-    return f"The current token was made with the {live.key} key{same}.{ends}"
+    return f"The token in use was made with the {live.key} key{same}.{ends}"

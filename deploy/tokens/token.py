@@ -125,27 +125,27 @@ def plan_token(
         return TokenPlan(None, mint=False, expires_at=None, reason="It signs in to Entra ID.")
     live = live_secret
     if live is None:
-        return new_token(spec, action_id, "It is the gateway's first token.")
+        return new_token(spec, action_id, "There is no token yet.")
     if not live.immutable:
-        return new_token(spec, action_id, "The current Secret was not created by this bot.")
+        return new_token(spec, action_id, "The Secret in use is not this bot's own.")
     if layout_key != LAYOUT_KEY:
-        why = f"Its pods read the current token from a key other than `{LAYOUT_KEY}`."
+        why = f"Its pods read the token in use under another key than `{LAYOUT_KEY}`."
         return new_token(spec, action_id, why)
     if live.gateway is not None and live.gateway != spec.apim.gateway:
         why = (
-            f"The current token belongs to gateway {live.gateway}; these pods will serve "
+            f"The token in use is gateway {live.gateway}'s: these pods will serve "
             f"{spec.apim.gateway} instead."
         )
         return new_token(spec, action_id, why)
     if live.expires_at is None:
-        return new_token(spec, action_id, "The expiry of the current token is unknown.")
+        return new_token(spec, action_id, "Nothing tells when the token in use expires.")
     if live.expires_at - now < ENOUGH:
-        return new_token(spec, action_id, f"The current token expires {minute(live.expires_at)}.")
+        return new_token(spec, action_id, f"The token in use expires {minute(live.expires_at)}.")
     return TokenPlan(
         secret=live.name,
         mint=False,
         expires_at=iso(live.expires_at),
-        reason="The current token is valid for more than seven days.",
+        reason="The token in use is good for more than seven days.",
     )
 
 
@@ -160,7 +160,7 @@ def kept_token(spec: GatewaySpec, live: SecretFacts | None) -> TokenPlan:
             remedy=f"Deploy it again, which creates a new token: {Command('deploy', spec.ref)}.",
         ).offering(Command("deploy", spec.ref))
     ends = iso(live.expires_at) if live.expires_at else None
-    return TokenPlan(live.name, mint=False, expires_at=ends, reason="The current token stays.")
+    return TokenPlan(live.name, mint=False, expires_at=ends, reason="The token in use stays.")
 
 
 def new_token(

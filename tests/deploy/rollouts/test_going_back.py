@@ -13,12 +13,13 @@ from deploy.annotations import SPEC_ANNOTATION
 from deploy.observed.causes import Cause
 from deploy.observed.installed import installed
 from deploy.observed.progress import progress_of
-from deploy.plans.binding import plan_from_mapping, plan_to_mapping, with_way_back
+from deploy.plans.binding import as_shown, bound, plan_from_mapping, plan_to_mapping
 from deploy.plans.plan import WayBack
 from deploy.plans.requests import DeployRequest
 from deploy.retry import RunLost
 from deploy.rollouts import deployer
 from deploy.rollouts.going_back import Before
+from deploy.rollouts.work import APPLY
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Autoscaling, Rollout
 from deploy.tokens.rotation import Rotation
@@ -118,7 +119,8 @@ def test_the_plan_says_what_a_failure_goes_back_to_and_its_digest_holds_it(bench
     plan = bench.planner.plan(asked, "AAA222")
     assert plan.on_failure == WayBack(revision=1)
     assert plan_from_mapping(json.loads(json.dumps(plan_to_mapping(plan)))).on_failure == WayBack(1)
-    assert with_way_back(plan, WayBack(2)).digest != plan.digest
+    other = dataclasses.replace(plan, on_failure=WayBack(2))
+    assert as_shown(plan, other).digest != plan.digest
     manual = dataclasses.replace(asked, rollout=Rollout(progress_deadline=30))
     assert bench.planner.plan(manual, "AAA222").on_failure is None
     scaled = dataclasses.replace(SPEC, replicas=3, rollout=_ROLLOUT)
@@ -127,9 +129,21 @@ def test_the_plan_says_what_a_failure_goes_back_to_and_its_digest_holds_it(bench
     assert rotated.on_failure == WayBack(secret="edge-1-token-abc234")
 
 
+def test_a_plan_of_a_bot_that_has_other_words_for_it_is_the_same_plan(bench: Bench) -> None:
+    bench.deploy()
+    asked = dataclasses.replace(SPEC, tag="2.11.0", rollout=_ROLLOUT)
+    plan = bench.planner.plan(asked, "XYZ789")
+    worded = dataclasses.replace(plan.token, reason="In the words of another version.")
+    theirs = bound(dataclasses.replace(plan, token=worded))
+    assert theirs.digest != plan.digest
+    bench.deployer.execute(action_for(theirs, "XYZ789"), run := RecordingRun())
+    assert APPLY in run.steps
+
+
 def test_a_revision_that_was_not_decided_on_is_not_gone_back_to(bench: Bench) -> None:
     bench.deploy()
-    plan = with_way_back(bench.planner.plan(stuck(bench), "XYZ789"), WayBack(revision=7))
+    made = bench.planner.plan(stuck(bench), "XYZ789")
+    plan = as_shown(made, dataclasses.replace(made, on_failure=WayBack(revision=7)))
     outcome = bench.deployer.execute(action_for(plan, "XYZ789"), RecordingRun())
     assert "There was no working previous version to roll back to." in outcome.meaning
 
