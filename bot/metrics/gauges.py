@@ -294,13 +294,13 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_audit_behind",
-        "Actions whose log is due to be copied to the audit trail",
+        "Actions with entries that the audit trail lacks, of the 200 that are due first",
         (),
         _waits(lambda each: each.audit.depth),
     ),
     _Gauge(
         "gateway_bot_audit_lag_seconds",
-        "Seconds for which the oldest of these has been due",
+        "Seconds since the oldest of these entries was logged",
         (),
         _waits(lambda each: each.audit.oldest),
     ),
