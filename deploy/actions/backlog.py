@@ -93,11 +93,11 @@ class BacklogReader:
         for action in actions:
             pipe.hmget(f"{self._prefix}:{{a:{action}}}:act", "state", "decided")
         for member, _ in messages:
-            pipe.hget(tagged(self._prefix, f"record:{member}"), "failing")
+            pipe.hmget(tagged(self._prefix, f"record:{member}"), "failing", "owed_since")
         for action in logged:
             pipe.hmget(f"{self._prefix}:{{a:{action}}}:act", "version", "audited", "updated")
         answers = iter(pipe.execute() if requests or actions or messages or logged else [])
-        kept, standing, failing, written = (
+        kept, standing, noted, written = (
             list(islice(answers, len(each))) for each in (requests, actions, messages, logged)
         )
         states = [_STATES[state] for state, _ in standing if state in _STATES]
@@ -107,7 +107,7 @@ class BacklogReader:
         return Backlog(
             inbox=_queue(int(open_), [now - KEPT_MS + int(ttl) for ttl in kept if ttl > 0], now),
             approved=_queue(len(decided), decided, now),
-            messages=self._late(messages, failing, now),
+            messages=self._late(messages, noted, now),
             audit=self._unaudited(logged, written, now),
             states={state: states.count(state) for state in State if EDGES[state]},
             budgets={
@@ -142,13 +142,16 @@ class BacklogReader:
         return _queue(len(since), since, now)
 
     def _late(
-        self, messages: Sequence[tuple[str, float]], failing: Sequence[str | None], now: float
+        self,
+        messages: Sequence[tuple[str, float]],
+        noted: Sequence[Sequence[str | None]],
+        now: float,
     ) -> Queue:
         since: list[float] = []
         ranked: dict[str, float] = {}
-        for (member, score), failed in zip(messages, failing, strict=True):
-            if failed is not None:
-                since.append(float(failed))
+        for (member, score), moments in zip(messages, noted, strict=True):
+            if known := [float(at) for at in moments if at is not None]:
+                since.append(min(known))
             elif score < _MOMENT_MS:
                 # It is due at once, and nobody knows since when: for as long as it was seen here.
                 ranked[member] = self._unseen.get(member, now)
