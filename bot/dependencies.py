@@ -10,6 +10,7 @@ from deploy.actions.replicas import Agreement, Replicas
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from deploy.health.cache import ClusterCache
+from deploy.health.standing import Standing
 from deploy.waits import Service
 
 log = logging.getLogger(__name__)
@@ -120,9 +121,7 @@ class Dependencies:
             "redis": self._shared.trouble or OK,
             "slack calls": self._answers.of("slack"),
             "azure": self._answers.of("azure"),
-            **{
-                f"cluster {name}": cache.standing.lost or OK for name, cache in self._caches.items()
-            },
+            **{f"cluster {name}": _watched(cache.standing) for name, cache in self._caches.items()},
             "settings": self._settings(),
         }
 
@@ -133,3 +132,11 @@ class Dependencies:
         if agreement.agreed:
             return OK
         return f"{agreement.bots} bots have {agreement.settings} different settings"
+
+
+def _watched(standing: Standing) -> str:
+    if standing.lost or not standing.unread:
+        return standing.lost or OK
+    (name, why), unread = standing.unread[0], len(standing.unread)
+    more = f" ({unread - 1} more)" if unread > 1 else ""
+    return f"namespace {name}{more}: {why}"

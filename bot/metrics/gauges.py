@@ -16,7 +16,7 @@ from bot.dispatch import Connections
 from bot.metrics.gateways import Counted
 from deploy.actions.backlog import Backlog
 from deploy.actions.replicas import Agreement
-from deploy.health.cache import Standing
+from deploy.health.standing import Standing
 from handlers.lanes import Lane
 from handlers.messages.budgets import Order, buckets_of
 
@@ -118,7 +118,7 @@ def _connected(read: Callable[[Connections], float | None]) -> Callable[[_Seen],
 
 
 def _heard(seen: _Seen) -> Samples:
-    # One that has never received anything has no age: cluster_up says so.
+    # Watches that have never received anything have no age: cluster_up or namespaces_unread says so.
     standing = seen.of.clusters.items()
     return [((name,), max(0.0, seen.now - s.heard_at)) for name, s in standing if s.heard_at]
 
@@ -216,13 +216,19 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_cluster_up",
-        "1 while the watches of Deployments and pods tell what happens in the cluster",
+        "1 while the watches of Deployments and pods tell what happens in any place of the cluster",
         ("cluster",),
         lambda seen: _by({name: not each.lost for name, each in seen.of.clusters.items()}),
     ),
     _Gauge(
+        "gateway_bot_cluster_namespaces_unread",
+        "Namespaces of the settings whose Deployments or pods are not read, as for lack of rights",
+        ("cluster",),
+        lambda seen: _by({name: len(each.unread) for name, each in seen.of.clusters.items()}),
+    ),
+    _Gauge(
         "gateway_bot_cluster_watch_age_seconds",
-        "Seconds since the quietest of these watches last received anything",
+        "Seconds since the quietest of these watches last received anything; not of what is refused",
         ("cluster",),
         _heard,
     ),

@@ -27,8 +27,9 @@ from deploy.actions.replicas import Agreement, Replicas
 from deploy.actions.runner import Runner
 from deploy.errors import GatewayBotError
 from deploy.flight import Flight
-from deploy.health.cache import CachedGateway, Standing
+from deploy.health.cache import CachedGateway
 from deploy.health.levels import Seen
+from deploy.health.standing import Standing
 from deploy.waits import Service, Waits
 from handlers.intake import Intake
 from handlers.lanes import Lane
