@@ -42,7 +42,7 @@ class Sources(Protocol):
 
     @property
     def redis_writable(self) -> bool:
-        """Whether Redis took the last write."""
+        """Whether Redis took the last write, and does not hang on the next."""
 
     @property
     def agreement(self) -> Agreement | None:
@@ -156,7 +156,7 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_redis_writable",
-        "1 while Redis takes writes; tried every 5 s",
+        "1 while Redis takes writes; tried every 5 s, and 0 where that takes longer than 5 s",
         (),
         lambda seen: _one(seen.of.redis_writable),
     ),
