@@ -1,7 +1,7 @@
 """Read when somebody asks: one table of gauges, each with where its numbers are from.
 
 Everything is from memory, but for the backlog in Redis: a scrape waits for that a second at most, and
-leaves it out where Redis does not answer.
+leaves it out where Redis has not answered lately.
 """
 
 import time
@@ -77,7 +77,8 @@ class Sources(Protocol):
         """How many there are, as counted last."""
 
     def backlog(self, seconds: float) -> Backlog | None:
-        """The backlog in Redis; None where Redis does not answer within so many seconds."""
+        """The backlog in Redis; that of up to 30 s ago where Redis does not answer within so many
+        seconds, and None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,7 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_backlog_read",
-        "1 where Redis gave the backlog within a second; otherwise the gauges of all bots are absent",
+        "1 where Redis gave the backlog within 30 s; otherwise the gauges of all bots are absent",
         (),
         lambda seen: _one(seen.backlog is not None),
     ),

@@ -1,9 +1,7 @@
 """What says how the bot is: what is counted as it happens, and what is read when somebody asks."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -15,6 +13,7 @@ from bot.dispatch import Connections
 from bot.metrics.events import Events
 from bot.metrics.gateways import Counted, GatewayCount
 from bot.metrics.gauges import Gauges
+from bot.metrics.reading import BacklogReading
 from bot.parts import Part
 from bot.settings import Secrets, Settings
 from bot.settings_digest import settings_digest
@@ -25,8 +24,6 @@ from bot.wiring.stores import Stores
 from deploy.actions.backlog import Backlog, BacklogReader
 from deploy.actions.replicas import Agreement, Replicas
 from deploy.actions.runner import Runner
-from deploy.errors import GatewayBotError
-from deploy.flight import Flight
 from deploy.health.cache import CachedGateway
 from deploy.health.levels import Seen
 from deploy.health.standing import Standing
@@ -35,8 +32,6 @@ from handlers.intake import Intake
 from handlers.lanes import Lane
 from handlers.messages.budgets import METHODS
 from handlers.slack.acks import Acks
-
-log = logging.getLogger(__name__)
 
 _COUNT_SECONDS = 30.0
 _REDIS_SECONDS = 1.0
@@ -105,7 +100,7 @@ def measuring_of(
         runner=runner,
         is_ready=ready,
         live=live,
-        reading=Flight(partial(_backlog, BacklogReader(client, METHODS)), "backlog"),
+        reading=BacklogReading(BacklogReader(client, METHODS).read),
     )
     counting.registry.register(Gauges(sources))
     counts = Chore("gateway counts", _COUNT_SECONDS, count.turn)
@@ -114,16 +109,6 @@ def measuring_of(
         Dependencies(shared, counting.answers, outside.caches).detail,
         lambda: (CONTENT_TYPE_LATEST, generate_latest(counting.registry)),
     )
-
-
-def _backlog(reader: BacklogReader) -> Backlog | None:
-    try:
-        return reader.read()
-    except GatewayBotError:
-        return None
-    except Exception:  # the rest of a scrape must not depend on what one entry in Redis looks like
-        log.exception("the backlog in Redis cannot be read")
-        return None
 
 
 @dataclass(frozen=True)
@@ -140,7 +125,7 @@ class _Sources:
     runner: Runner
     is_ready: Callable[[], bool]
     live: Callable[[], Mapping[str, bool]]
-    reading: Flight[Backlog | None]
+    reading: BacklogReading
 
     @property
     def ready(self) -> bool:
@@ -187,7 +172,4 @@ class _Sources:
         return self.count.counted
 
     def backlog(self, seconds: float) -> Backlog | None:
-        try:
-            return self.reading.wait(seconds)
-        except TimeoutError:
-            return None
+        return self.reading.within(seconds)

@@ -32,6 +32,7 @@ FIRES: dict[str, dict[str, Any]] = {
     "GatewayBotDown": {"ready": False},
     "GatewayBotPartDead": {"parts": {"runner": False, "intake": True}},
     "GatewayBotRedisNotWritable": {"redis_writable": False},
+    "GatewayBotBacklogUnread": {"waits": None},
     "GatewayBotSlackUnreachable": {"slack_connected": False},
     "GatewayBotGhostConnections": {"connections": replace(STANDS, at_slack=5, lost=1)},
     "GatewayBotClusterUnreachable": {"clusters": {"west": Standing(NOW, "it does not answer")}},
@@ -85,5 +86,5 @@ def test_a_namespace_that_refuses_makes_no_cluster_unreachable() -> None:
     assert firing(clusters=partly) == set()
 
 
-def test_no_alert_about_the_backlog_fires_where_redis_does_not_give_it() -> None:
-    assert firing(waits=None) == set()
+def test_of_a_backlog_that_redis_does_not_give_nothing_fires_but_that() -> None:
+    assert firing(waits=None) == {"GatewayBotBacklogUnread"}
