@@ -13,6 +13,7 @@ from bot.dispatch import Connections
 from bot.metrics.events import Events
 from bot.metrics.gateways import Counted, GatewayCount
 from bot.metrics.gauges import Gauges
+from bot.metrics.guarded import guarded
 from bot.metrics.reading import BacklogReading
 from bot.parts import Part
 from bot.settings import Secrets, Settings
@@ -39,13 +40,16 @@ _REDIS_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Counting:
-    """Notes everything as it happens. `waits` is what all clients note their calls in."""
+    """Notes everything as it happens, and stands in the way of nothing. `waits` is what all clients
+    note their calls in, `refused` an attempt that is made again within such a call, and `audited` an
+    entry of the audit trail."""
 
     registry: CollectorRegistry
-    events: Events
     answers: Answers
     waits: Waits
     hearing: Hearing
+    refused: Callable[[Service, str], object]
+    audited: Callable[[str, str], object]
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,18 @@ def counting_of(kinds: Iterable[str]) -> Counting:
         answers.called(service, seconds, error)
         events.called(service, seconds, error)
 
-    hearing = Hearing(Acks(given=events.acked), events.took)
-    return Counting(registry, events, answers, Waits(called), hearing)
+    def refused(service: Service, error: str) -> None:
+        answers.called(service, 0.0, error)
+        events.refused(service, error)
+
+    return Counting(
+        registry,
+        answers,
+        Waits(guarded(called)),
+        Hearing(Acks(given=guarded(events.acked)), guarded(events.took)),
+        guarded(refused),
+        guarded(events.audited),
+    )
 
 
 def measuring_of(
