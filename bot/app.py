@@ -40,8 +40,8 @@ class Bot:
         """`kinds` are the changes it knows, `verbs` what people can type."""
         counting = counting_of(kind.name for kind in kinds)
         waits = counting.waits
-        outside = outside_of(settings, secrets, waits)
-        stores = stores_of(settings, secrets, codec_of(kinds), waits, counting.events.audited)
+        outside = outside_of(settings, secrets, waits, counting.refused)
+        stores = stores_of(settings, secrets, codec_of(kinds), waits, counting.audited)
         changes = changes_of(settings, outside, stores, kinds)
         work = work_of(outside, stores, changes)
         from_azure = from_azure_of(settings, secrets, stores)

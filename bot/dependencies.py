@@ -10,12 +10,15 @@ from deploy.actions.replicas import Agreement, Replicas
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
 from deploy.health.cache import ClusterCache
+from deploy.health.standing import Standing
 from deploy.waits import Service
 
 log = logging.getLogger(__name__)
 
 OK = "ok"
 _PERIOD = 5.0
+_HANGS = 5.0
+"""A report that takes longer than so many seconds counts as one that failed."""
 _LATELY = 300.0
 
 
@@ -50,13 +53,21 @@ class Shared:
     """A part of the bot that reports to the others on Redis which settings it has, and so finds out
     whether Redis takes writes."""
 
-    def __init__(self, replicas: Replicas, *, period: float = _PERIOD) -> None:
+    def __init__(
+        self,
+        replicas: Replicas,
+        *,
+        period: float = _PERIOD,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._replicas = replicas
         self._period = period
+        self._clock = clock
+        self._asked_at: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="replicas", daemon=True)
         self.agreement: Agreement | None = None
-        self.trouble = "not asked yet"
+        self._trouble = "not asked yet"
 
     def start(self) -> None:
         """Begin to report."""
@@ -73,18 +84,29 @@ class Shared:
         return self._thread.is_alive()
 
     @property
+    def trouble(self) -> str:
+        """Why Redis takes no writes, or does not answer; empty where it took the last one."""
+        asked_at = self._asked_at
+        waited = 0.0 if asked_at is None else self._clock() - asked_at
+        # Of several servers that hang each has its own time to answer, one after another.
+        return f"Redis has not answered for {int(waited)} s." if waited > _HANGS else self._trouble
+
+    @property
     def writable(self) -> bool:
-        """Whether Redis took the last write."""
+        """Whether Redis took the last write, and does not hang on the next."""
         return not self.trouble
 
     def turn(self) -> None:
         """Report once."""
+        self._asked_at = self._clock()
         try:
             self.agreement = self._replicas.report()
         except GatewayBotError as error:
-            self.agreement, self.trouble = None, error.happened
+            self.agreement, self._trouble = None, error.happened
         else:
-            self.trouble = ""
+            self._trouble = ""
+        finally:
+            self._asked_at = None
 
     def _run(self) -> None:
         while True:
@@ -120,9 +142,7 @@ class Dependencies:
             "redis": self._shared.trouble or OK,
             "slack calls": self._answers.of("slack"),
             "azure": self._answers.of("azure"),
-            **{
-                f"cluster {name}": cache.standing.lost or OK for name, cache in self._caches.items()
-            },
+            **{f"cluster {name}": _watched(cache.standing) for name, cache in self._caches.items()},
             "settings": self._settings(),
         }
 
@@ -133,3 +153,11 @@ class Dependencies:
         if agreement.agreed:
             return OK
         return f"{agreement.bots} bots have {agreement.settings} different settings"
+
+
+def _watched(standing: Standing) -> str:
+    if standing.lost or not standing.unread:
+        return standing.lost or OK
+    (name, why), unread = standing.unread[0], len(standing.unread)
+    more = f" ({unread - 1} more)" if unread > 1 else ""
+    return f"namespace {name}{more}: {why}"

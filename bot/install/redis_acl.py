@@ -15,7 +15,7 @@ _HASHES = (
 _LISTS = ("lindex", "lpop", "lrange", "ltrim", "rpush")
 _SETS = ("sadd", "smembers", "srem")
 _SORTED = (
-    *("zadd", "zcard", "zcount", "zrange", "zrangebyscore", "zrem", "zremrangebyscore"),
+    *("zadd", "zcard", "zrange", "zrangebyscore", "zrem", "zremrangebyscore"),
     *("zrevrange", "zscore"),
 )
 _STREAMS = ("xadd", "xdel", "xrange", "xrevrange")

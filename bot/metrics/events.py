@@ -90,10 +90,14 @@ class Events:
 
     def called(self, service: Service, seconds: float, error: str) -> None:
         """A call of a service has ended."""
-        name = self._names.of(service.name)
-        self._call.labels(service.kind, name).observe(seconds)
+        self._call.labels(service.kind, self._names.of(service.name)).observe(seconds)
         if error:
-            self._failed.labels(service.kind, name, self._errors.of(error)).inc()
+            self.refused(service, error)
+
+    def refused(self, service: Service, error: str) -> None:
+        """An attempt of a call was in vain."""
+        name = self._names.of(service.name)
+        self._failed.labels(service.kind, name, self._errors.of(error)).inc()
 
     def audited(self, kind: str, event: str) -> None:
         """The audit trail has another entry."""

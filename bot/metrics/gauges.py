@@ -1,7 +1,7 @@
 """Read when somebody asks: one table of gauges, each with where its numbers are from.
 
 Everything is from memory, but for the backlog in Redis: a scrape waits for that a second at most, and
-leaves it out where Redis does not answer.
+leaves it out where Redis has not answered lately.
 """
 
 import time
@@ -16,7 +16,7 @@ from bot.dispatch import Connections
 from bot.metrics.gateways import Counted
 from deploy.actions.backlog import Backlog
 from deploy.actions.replicas import Agreement
-from deploy.health.cache import Standing
+from deploy.health.standing import Standing
 from handlers.lanes import Lane
 from handlers.messages.budgets import Order, buckets_of
 
@@ -42,7 +42,7 @@ class Sources(Protocol):
 
     @property
     def redis_writable(self) -> bool:
-        """Whether Redis took the last write."""
+        """Whether Redis took the last write, and does not hang on the next."""
 
     @property
     def agreement(self) -> Agreement | None:
@@ -77,7 +77,8 @@ class Sources(Protocol):
         """How many there are, as counted last."""
 
     def backlog(self, seconds: float) -> Backlog | None:
-        """The backlog in Redis; None where Redis does not answer within so many seconds."""
+        """The backlog in Redis; that of up to 30 s ago where Redis does not answer within so many
+        seconds, and None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _connected(read: Callable[[Connections], float | None]) -> Callable[[_Seen],
 
 
 def _heard(seen: _Seen) -> Samples:
-    # One that has never received anything has no age: cluster_up says so.
+    # Watches that have never received anything have no age: cluster_up or namespaces_unread says so.
     standing = seen.of.clusters.items()
     return [((name,), max(0.0, seen.now - s.heard_at)) for name, s in standing if s.heard_at]
 
@@ -156,7 +157,7 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_redis_writable",
-        "1 while Redis takes writes; tried every 5 s",
+        "1 while Redis takes writes; tried every 5 s, and 0 where that takes longer than 5 s",
         (),
         lambda seen: _one(seen.of.redis_writable),
     ),
@@ -216,13 +217,19 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_cluster_up",
-        "1 while the watches of Deployments and pods tell what happens in the cluster",
+        "1 while the watches of Deployments and pods tell what happens in any place of the cluster",
         ("cluster",),
         lambda seen: _by({name: not each.lost for name, each in seen.of.clusters.items()}),
     ),
     _Gauge(
+        "gateway_bot_cluster_namespaces_unread",
+        "Namespaces of the settings whose Deployments or pods are not read, as for lack of rights",
+        ("cluster",),
+        lambda seen: _by({name: len(each.unread) for name, each in seen.of.clusters.items()}),
+    ),
+    _Gauge(
         "gateway_bot_cluster_watch_age_seconds",
-        "Seconds since the quietest of these watches last received anything",
+        "Seconds since the quietest of these watches last received anything; not of what is refused",
         ("cluster",),
         _heard,
     ),
@@ -252,7 +259,7 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_backlog_read",
-        "1 where Redis gave the backlog within a second; otherwise the gauges of all bots are absent",
+        "1 where Redis gave the backlog within 30 s; otherwise the gauges of all bots are absent",
         (),
         lambda seen: _one(seen.backlog is not None),
     ),
@@ -294,13 +301,13 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_audit_behind",
-        "Actions whose log is due to be copied to the audit trail",
+        "Actions with entries that the audit trail lacks, of the 200 that are due first",
         (),
         _waits(lambda each: each.audit.depth),
     ),
     _Gauge(
         "gateway_bot_audit_lag_seconds",
-        "Seconds for which the oldest of these has been due",
+        "Seconds since the oldest of these entries was logged",
         (),
         _waits(lambda each: each.audit.oldest),
     ),

@@ -1,9 +1,7 @@
 """What says how the bot is: what is counted as it happens, and what is read when somebody asks."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -15,6 +13,8 @@ from bot.dispatch import Connections
 from bot.metrics.events import Events
 from bot.metrics.gateways import Counted, GatewayCount
 from bot.metrics.gauges import Gauges
+from bot.metrics.guarded import guarded
+from bot.metrics.reading import BacklogReading
 from bot.parts import Part
 from bot.settings import Secrets, Settings
 from bot.settings_digest import settings_digest
@@ -25,17 +25,14 @@ from bot.wiring.stores import Stores
 from deploy.actions.backlog import Backlog, BacklogReader
 from deploy.actions.replicas import Agreement, Replicas
 from deploy.actions.runner import Runner
-from deploy.errors import GatewayBotError
-from deploy.flight import Flight
-from deploy.health.cache import CachedGateway, Standing
+from deploy.health.cache import CachedGateway
 from deploy.health.levels import Seen
+from deploy.health.standing import Standing
 from deploy.waits import Service, Waits
 from handlers.intake import Intake
 from handlers.lanes import Lane
 from handlers.messages.budgets import METHODS
 from handlers.slack.acks import Acks
-
-log = logging.getLogger(__name__)
 
 _COUNT_SECONDS = 30.0
 _REDIS_SECONDS = 1.0
@@ -43,13 +40,16 @@ _REDIS_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Counting:
-    """Notes everything as it happens. `waits` is what all clients note their calls in."""
+    """Notes everything as it happens, and stands in the way of nothing. `waits` is what all clients
+    note their calls in, `refused` an attempt that is made again within such a call, and `audited` an
+    entry of the audit trail."""
 
     registry: CollectorRegistry
-    events: Events
     answers: Answers
     waits: Waits
     hearing: Hearing
+    refused: Callable[[Service, str], object]
+    audited: Callable[[str, str], object]
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,18 @@ def counting_of(kinds: Iterable[str]) -> Counting:
         answers.called(service, seconds, error)
         events.called(service, seconds, error)
 
-    hearing = Hearing(Acks(given=events.acked), events.took)
-    return Counting(registry, events, answers, Waits(called), hearing)
+    def refused(service: Service, error: str) -> None:
+        answers.called(service, 0.0, error)
+        events.refused(service, error)
+
+    return Counting(
+        registry,
+        answers,
+        Waits(guarded(called)),
+        Hearing(Acks(given=guarded(events.acked)), guarded(events.took)),
+        guarded(refused),
+        guarded(events.audited),
+    )
 
 
 def measuring_of(
@@ -104,7 +114,7 @@ def measuring_of(
         runner=runner,
         is_ready=ready,
         live=live,
-        reading=Flight(partial(_backlog, BacklogReader(client, METHODS)), "backlog"),
+        reading=BacklogReading(BacklogReader(client, METHODS).read),
     )
     counting.registry.register(Gauges(sources))
     counts = Chore("gateway counts", _COUNT_SECONDS, count.turn)
@@ -113,16 +123,6 @@ def measuring_of(
         Dependencies(shared, counting.answers, outside.caches).detail,
         lambda: (CONTENT_TYPE_LATEST, generate_latest(counting.registry)),
     )
-
-
-def _backlog(reader: BacklogReader) -> Backlog | None:
-    try:
-        return reader.read()
-    except GatewayBotError:
-        return None
-    except Exception:  # the rest of a scrape must not depend on what one entry in Redis looks like
-        log.exception("the backlog in Redis cannot be read")
-        return None
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class _Sources:
     runner: Runner
     is_ready: Callable[[], bool]
     live: Callable[[], Mapping[str, bool]]
-    reading: Flight[Backlog | None]
+    reading: BacklogReading
 
     @property
     def ready(self) -> bool:
@@ -186,7 +186,4 @@ class _Sources:
         return self.count.counted
 
     def backlog(self, seconds: float) -> Backlog | None:
-        try:
-            return self.reading.wait(seconds)
-        except TimeoutError:
-            return None
+        return self.reading.within(seconds)

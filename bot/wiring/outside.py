@@ -1,7 +1,7 @@
 """What the bot asks of others: Slack, Azure, clusters and the registry of images."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,25 +70,32 @@ class _NotedClient(OwnCommandClient):
 class _NotedRateLimits(RateLimitErrorRetryHandler):
     """Notes each 429 also where the same call is made again after it."""
 
-    def __init__(self, waits: Waits) -> None:
+    def __init__(self, refused: Callable[[Service, str], object]) -> None:
         super().__init__(2)
-        self._waits = waits
+        self._refused = refused
 
     def prepare_for_next_attempt(self, *, request: HttpRequest, **named: Any) -> None:
         method = urlsplit(request.url).path.rpartition("/")[2]
-        self._waits.ended(Service("slack", method), 0.0, "ratelimited")
+        # How long the attempt took nobody knows here; the call that it belongs to is timed.
+        self._refused(Service("slack", method), "ratelimited")
         super().prepare_for_next_attempt(request=request, **named)
 
 
-def outside_of(settings: Settings, secrets: Secrets, waits: Waits) -> Outside:
-    """The clients; nothing is asked of anybody yet."""
+def outside_of(
+    settings: Settings,
+    secrets: Secrets,
+    waits: Waits,
+    refused: Callable[[Service, str], object] = lambda service, error: None,
+) -> Outside:
+    """The clients; nothing is asked of anybody yet. `refused` is called for each attempt that is made
+    again within one call."""
     session = requests.Session()
     clusters = clusters_of(settings, waits)
     catalogue = catalogue_of(settings, secrets, session, waits)
     # Without one, each call of Slack reads the machine's certificate authorities anew.
     trust = ssl.create_default_context()
     slack = _web_client(settings, secrets, waits, trust)
-    slack.retry_handlers += [ServerErrorRetryHandler(), _NotedRateLimits(waits)]
+    slack.retry_handlers += [ServerErrorRetryHandler(), _NotedRateLimits(refused)]
     posting = _web_client(settings, secrets, waits, trust)
     posting.retry_handlers = []
     return Outside(

@@ -1,4 +1,4 @@
-"""The backlog in Redis and its age, for whoever measures: two round trips.
+"""The backlog in Redis and its age, for whoever measures: two round trips, three where the trail is behind.
 
 It looks and changes nothing. Of many entries those are looked at that are due first.
 """
@@ -6,6 +6,7 @@ It looks and changes nothing. Of many entries those are looked at that are due f
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from deploy.actions.action import EDGES, State
@@ -38,7 +39,7 @@ class Budget:
 @dataclass(frozen=True)
 class Backlog:
     """`inbox` are requests without an answer, `approved` actions that are not running yet, `messages` those
-    that are late or that Slack does not accept, `audit` entries that the trail lacks. `states` counts
+    that are late or that Slack does not accept, `audit` actions of whose log the trail lacks entries. `states` counts
     actions that are not over, and `budgets` says how many calls of Slack's methods were left."""
 
     inbox: Queue
@@ -81,22 +82,24 @@ class BacklogReader:
         pipe.zcard(inbox)
         pipe.zrange(inbox, 0, _LOOKED_AT - 1)
         pipe.zrange(due, 0, _LOOKED_AT - 1)
-        pipe.zcount(unaudited, "-inf", now)
-        pipe.zrange(unaudited, 0, 0, withscores=True)
+        pipe.zrange(unaudited, 0, _LOOKED_AT - 1)
         pipe.zrange(owed, 0, _LOOKED_AT - 1, withscores=True)
         for method in self._methods:
             pipe.hmget(tagged(self._prefix, f"budget:{method}"), "left", "at")
-        open_, requests, actions, behind, first, messages, *left = pipe.execute()
+        open_, requests, actions, logged, messages, *left = pipe.execute()
         pipe = self._client.pipeline(transaction=False)
         for key in requests:
             pipe.pttl(f"{self._prefix}:{{i:{key}}}")
         for action in actions:
             pipe.hmget(f"{self._prefix}:{{a:{action}}}:act", "state", "decided")
         for member, _ in messages:
-            pipe.hget(tagged(self._prefix, f"record:{member}"), "failing")
-        found = pipe.execute() if requests or actions or messages else []
-        kept, found = found[: len(requests)], found[len(requests) :]
-        standing, failing = found[: len(actions)], found[len(actions) :]
+            pipe.hmget(tagged(self._prefix, f"record:{member}"), "failing", "owed_since")
+        for action in logged:
+            pipe.hmget(f"{self._prefix}:{{a:{action}}}:act", "version", "audited", "updated")
+        answers = iter(pipe.execute() if requests or actions or messages or logged else [])
+        kept, standing, noted, written = (
+            list(islice(answers, len(each))) for each in (requests, actions, messages, logged)
+        )
         states = [_STATES[state] for state, _ in standing if state in _STATES]
         decided = [
             float(at) for state, at in standing if state == State.APPROVED and at is not None
@@ -104,8 +107,8 @@ class BacklogReader:
         return Backlog(
             inbox=_queue(int(open_), [now - KEPT_MS + int(ttl) for ttl in kept if ttl > 0], now),
             approved=_queue(len(decided), decided, now),
-            messages=self._late(messages, failing, now),
-            audit=_queue(int(behind), [score for _, score in first if score > _MOMENT_MS], now),
+            messages=self._late(messages, noted, now),
+            audit=self._unaudited(logged, written, now),
             states={state: states.count(state) for state in State if EDGES[state]},
             budgets={
                 method: Budget(float(calls), max(0.0, now - float(at)) / 1000)
@@ -114,14 +117,41 @@ class BacklogReader:
             },
         )
 
+    def _unaudited(
+        self, actions: Sequence[str], written: Sequence[Sequence[str | None]], now: float
+    ) -> Queue:
+        """Those whose log has what the trail lacks. When one is due says nothing of that: it is due at
+        once after each change, and again after each attempt to copy it."""
+        behind = [
+            (action, int(audited or 0), float(updated or now))
+            for action, (version, audited, updated) in zip(actions, written, strict=True)
+            if version is not None and int(version) > int(audited or 0)
+        ]
+        pipe = self._client.pipeline(transaction=False)
+        for action, _, _ in behind:
+            pipe.xrange(f"{self._prefix}:{{a:{action}}}:log", "-", "+")
+        logs = pipe.execute() if behind else []
+        since: list[float] = []
+        for (_, audited, updated), log in zip(behind, logs, strict=True):
+            if not log:
+                since.append(updated)
+            # Not every change has an entry: progress has none.
+            since += islice(
+                (float(each["at"]) for _, each in log if int(each["version"]) > audited), 1
+            )
+        return _queue(len(since), since, now)
+
     def _late(
-        self, messages: Sequence[tuple[str, float]], failing: Sequence[str | None], now: float
+        self,
+        messages: Sequence[tuple[str, float]],
+        noted: Sequence[Sequence[str | None]],
+        now: float,
     ) -> Queue:
         since: list[float] = []
         ranked: dict[str, float] = {}
-        for (member, score), failed in zip(messages, failing, strict=True):
-            if failed is not None:
-                since.append(float(failed))
+        for (member, score), moments in zip(messages, noted, strict=True):
+            if known := [float(at) for at in moments if at is not None]:
+                since.append(min(known))
             elif score < _MOMENT_MS:
                 # It is due at once, and nobody knows since when: for as long as it was seen here.
                 ranked[member] = self._unseen.get(member, now)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from deploy.health.heartbeat import Refusal
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
-from deploy.observed.pods import crashes, is_ready, pod_progress, restarts_of
+from deploy.observed.pods import crashes, is_leaving, is_ready, pod_progress, restarts_of
 from deploy.observed.token_facts import TokenFacts
 from deploy.observed.workloads import is_managed, just_made, workload_kind
 
@@ -107,15 +107,17 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest], now: float) -> Iter
     elif ready < desired:
         urgency = WRONG if ready else BROKEN
         yield Attention(urgency, Sign.NOT_READY, _ready(ready, desired))
-    crashing = sum(map(crashes, pods))
+    # One that is only ending is no longer one of those that should run.
+    staying = [pod for pod in pods if not is_leaving(pod)]
+    crashing = sum(map(crashes, staying))
     if crashing:
         what = "1 pod crashes" if crashing == 1 else f"{crashing} pods crash"
         yield Attention(WRONG, Sign.CRASHING, f"{what} repeatedly.")
-    waiting = [pod for pod in pods if not is_ready(pod) and not crashes(pod)]
+    waiting = [pod for pod in staying if not is_ready(pod) and not crashes(pod)]
     stuck = [said for pod in waiting if (said := pod_progress(pod).trouble)]
     if stuck:
-        yield Attention(WRONG, Sign.NOT_RUNNING, _not_running(stuck, len(pods)))
-    restarted = [pod for pod in pods if is_ready(pod) and restarts_of(pod) >= 3]
+        yield Attention(WRONG, Sign.NOT_RUNNING, _not_running(stuck, len(staying)))
+    restarted = [pod for pod in staying if is_ready(pod) and restarts_of(pod) >= 3]
     if restarted:
         most = max(map(restarts_of, restarted))
         yield Attention(SOON, Sign.RESTARTED, f"A pod has been restarted {most} times.")

@@ -20,6 +20,7 @@ from deploy.gateway import GatewayRef
 from deploy.health.discovery import Discovery, Key, like_a_pod, undecided
 from deploy.health.replica_courses import ReplicaCount, ReplicaCourses
 from deploy.health.sources import SignIn, Sources
+from deploy.health.standing import Standing, standing_of
 from deploy.health.token_record import TokenRecord
 from deploy.health.trimming import CONFIG_MAP, DEPLOYMENT, OTHERS, POD, is_trimmed_away
 from deploy.health.watched_kind import SETTINGS, UnreadPlace, WatchedKind, is_absent, read_of
@@ -114,15 +115,6 @@ class Snapshot:
         return next((gateway for gateway in self.gateways if gateway.ref == ref), None)
 
 
-@dataclass(frozen=True)
-class Standing:
-    """When the watch that has been silent for longest last received anything (epoch seconds, 0
-    for never), and why nothing newer is known; empty while its watches are open."""
-
-    heard_at: float
-    lost: str
-
-
 class ClusterCache:
     """Starts with the first read, or with `start`. Safe to use from many threads."""
 
@@ -185,13 +177,7 @@ class ClusterCache:
     @property
     def standing(self) -> Standing:
         """How true what is known is, without waiting for anything."""
-        kinds = [self._kinds[name, place] for name in _ALWAYS for place in self.cluster.places]
-        told = all(kind.told for kind in kinds)
-        lost = next((kind.lost for kind in kinds if kind.lost), "")
-        return Standing(
-            min(kind.watch.heard_at for kind in kinds),
-            lost if told else lost or "it has not answered yet",
-        )
+        return standing_of(self.cluster.places, self._kinds)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change, from the watching thread: it must be quick."""

@@ -227,7 +227,9 @@ class Engine:
                     self._forget()
                 self._seen[name] = _Seen(later.order, later.buckets[-1].name)
                 seconds = self._queued(name, later)
-        self._turns.store.release(record, seconds, hard=later.failed, failed=later.failed)
+        self._turns.store.release(
+            record, seconds, hard=later.failed, failed=later.failed, waits=later.waits
+        )
 
     def _queued(self, name: Name, later: Later) -> float:
         """The seconds to wait behind this bot's others, so that not all come back for one call."""

@@ -83,6 +83,9 @@ end
 if held[1] and held[1] ~= owner and tonumber(held[2]) > now then return put_off(held[2] + 1) end
 if tonumber(held[3] or 0) > now then return put_off(held[3]) end
 local till = now + tonumber(ARGV[2])
+-- A score below any moment is a rank: then nobody knows since when it has been due.
+local due = tonumber(redis.call('ZSCORE', KEYS[2], member) or now)
+redis.call('HSETNX', KEYS[1], 'owed_since', due > 1e11 and math.min(due, now) or now)
 redis.call('HSET', KEYS[1], 'owner', owner, 'until', till, 'taken', till, 'format', FORMAT)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 if redis.call('HDEL', KEYS[1], 'doubt') == 1 then redis.call('HDEL', KEYS[1], 'hash') end
@@ -90,7 +93,8 @@ redis.call('ZADD', KEYS[2], till, member)
 return {'yours', redis.call('HGETALL', KEYS[1]), now}
 """
 )
-"""KEYS record, index; ARGV owner, milliseconds, member, how long the record is kept."""
+"""KEYS record, index; ARGV owner, milliseconds, member, how long the record is kept. `owed_since` is for
+whoever measures: no turn depends on it."""
 
 SPEND = (
     guard(VERSION, "{'lost', 0}")
@@ -189,7 +193,7 @@ if redis.call('HGET', KEYS[1], 'cursor') ~= cursor then
     if string.sub(name, 1, 5) == 'line:' and not lasts then redis.call('HDEL', KEYS[1], name) end
   end
 end
-redis.call('HDEL', KEYS[1], 'failing', 'not_before')
+redis.call('HDEL', KEYS[1], 'failing', 'not_before', 'owed_since')
 if final == '1' then redis.call('PEXPIRE', KEYS[1], """
     + str(_FINAL_MS)
     + """) end
@@ -210,11 +214,12 @@ RELEASE = (
     + _CLOCK
     + _DOUBT
     + """
-local owner, member, wait, hard, failing = unpack(ARGV)
+local owner, member, wait, hard, failing, waits = unpack(ARGV)
 if redis.call('HGET', KEYS[1], 'owner') ~= owner then return doubt(member) end
 redis.call('HSET', KEYS[1], 'until', 0)
 if hard == '1' then redis.call('HSET', KEYS[1], 'not_before', now + tonumber(wait)) end
 if failing == '1' then redis.call('HSETNX', KEYS[1], 'failing', now) end
+if waits == '1' then redis.call('HDEL', KEYS[1], 'owed_since') end
 -- What was marked during the turn may be more urgent than the rest.
 local marked = redis.call('ZSCORE', KEYS[2], member) ~= redis.call('HGET', KEYS[1], 'taken')
 local to = now + tonumber(wait)
@@ -224,7 +229,7 @@ return 1
 """
 )
 """KEYS record, index; ARGV owner, member, milliseconds, whether nothing newer may come before that,
-and whether it failed rather than waits for its turn."""
+whether it failed rather than waits for its turn, and whether it is meant to wait, and so is not late."""
 
 DOUBT = _CLOCK + _DOUBT + "return doubt(ARGV[1])"
 """KEYS record, index; ARGV member."""

@@ -241,12 +241,20 @@ class MessageStore:
 
     @redis_errors
     def release(
-        self, record: MessageRecord, seconds: float, *, hard: bool = False, failed: bool = False
+        self,
+        record: MessageRecord,
+        seconds: float,
+        *,
+        hard: bool = False,
+        failed: bool = False,
+        waits: bool = False,
     ) -> None:
         """The end of a turn that did not get through; the next one is in so long, and with `hard`
-        not before whatever changes. `failed` says that it was not a lack of budget."""
-        args = [self._owner, record.member, int(seconds * 1000), int(hard), int(failed)]
-        self._scripts["RELEASE"](keys=[self._key(record), self._index], args=args)
+        not before whatever changes. `failed` says that it was not a lack of budget, `waits` that it
+        is meant to wait, so that it is not late by then."""
+        args = [record.member, int(seconds * 1000), int(hard), int(failed), int(waits)]
+        keys = [self._key(record), self._index]
+        self._scripts["RELEASE"](keys=keys, args=[self._owner, *args])
 
     @redis_errors
     def doubt(self, record: MessageRecord) -> None:

@@ -53,6 +53,7 @@ class Later(Exception):
     ) -> None:
         super().__init__()
         self.failed = not buckets and not waits
+        self.waits = waits
         self.seconds = seconds
         self.buckets = buckets
         self.order = order

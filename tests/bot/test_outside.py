@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 import yaml
+from slack_sdk.http_retry import (
+    HttpRequest,
+    HttpResponse,
+    RateLimitErrorRetryHandler,
+    RetryState,
+)
 
-from bot.settings import load_secrets, load_settings
+from bot.settings import Settings, load_secrets, load_settings
+from bot.wiring.measuring import counting_of
 from bot.wiring.outside import outside_of
 from deploy.waits import Waits
 from handlers.slack import replies
@@ -18,9 +25,8 @@ CLOSED = "https://127.0.0.1:9/"
 """Nobody listens at the discard port (RFC 863)."""
 
 
-def test_the_authorities_of_the_machine_are_read_once_for_all_calls_of_slack(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of a bot whose Slack and cluster nobody serves."""
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-x")
     monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-x")
     kubeconfig = tmp_path / "kubeconfig"
@@ -30,13 +36,19 @@ def test_the_authorities_of_the_machine_are_read_once_for_all_calls_of_slack(
     kubeconfig.write_text(
         yaml.safe_dump({"clusters": [cluster], "contexts": [context], "users": [user]})
     )
-    settings = load_settings(
+    return load_settings(
         written(
             tmp_path,
             slack={"api_url": CLOSED},
             clusters=[{"name": "west", "context": "west", "kubeconfig": str(kubeconfig)}],
         )
     )
+
+
+def test_the_authorities_of_the_machine_are_read_once_for_all_calls_of_slack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = closed(tmp_path, monkeypatch)
     outside = outside_of(settings, load_secrets(settings), Waits())
     read: list[Any] = []
     real = ssl.SSLContext.load_default_certs
@@ -52,3 +64,25 @@ def test_the_authorities_of_the_machine_are_read_once_for_all_calls_of_slack(
             client.api_test()
     replies.send(outside.slack, Reply("x"), user="U1", channel="", response_url=CLOSED)
     assert read == []
+
+
+def test_a_call_that_slack_puts_off_is_an_error_and_no_second_call_of_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, counting = closed(tmp_path, monkeypatch), counting_of(["deploy"])
+    outside = outside_of(settings, load_secrets(settings), counting.waits, counting.refused)
+    for handler in outside.slack.retry_handlers:
+        if isinstance(handler, RateLimitErrorRetryHandler):
+            handler.prepare_for_next_attempt(
+                state=RetryState(),
+                request=HttpRequest(method="POST", url=f"{CLOSED}chat.update", headers={}),
+                response=HttpResponse(status_code=429, headers={"Retry-After": ["0"]}),
+            )
+
+    def value(name: str, **more: str) -> float | None:
+        labels = {"service": "slack", "name": "chat.update", **more}
+        return counting.registry.get_sample_value(name, labels)
+
+    assert value("gateway_bot_call_errors_total", error="ratelimited") == 1
+    assert value("gateway_bot_call_seconds_count") is None
+    assert counting.answers.of("slack") == "ratelimited"

@@ -24,7 +24,7 @@ from tests.support.slack_workspace import Person
 
 INDEX = "gateway-bot:{messages}:owed"
 _ALL = "gateway-bot:{messages}:*"
-_TIMES = ("until", "taken", "not_before", "failing", "at", "paused", "limited_until")
+_TIMES = ("until", "taken", "not_before", "failing", "owed_since", "at", "paused", "limited_until")
 """The fields of records and budgets that hold a moment."""
 
 Call = tuple[str, dict[str, Any]]

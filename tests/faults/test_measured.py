@@ -135,4 +135,7 @@ def test_one_outage_takes_no_bot_away_and_its_alert_fires(
         assert not any(measured.fires(ALERT[other]) for other in others)
         if part == "redis":
             # What waits in Redis is not known then, and not said to be nothing.
+            until(
+                lambda: measured.fires("GatewayBotBacklogUnread"), "the end of what was known", 120
+            )
             assert measured.metrics().value("gateway_bot_inbox_entries") is None

@@ -104,6 +104,9 @@ class TroubledProxy:
             return
         with self._lock:
             self._open |= {client, server}
+        if self._trouble in ("down", "refusing"):
+            # It was accepted before that, and is connected only now.
+            self._break()
         _run(partial(self._pass, client, server, False))
         self._pass(server, client, True)
 

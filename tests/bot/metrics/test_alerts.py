@@ -14,7 +14,7 @@ from bot.metrics.gateways import Counted
 from bot.metrics.gauges import Gauges
 from deploy.actions.backlog import Backlog, Queue
 from deploy.actions.replicas import Agreement
-from deploy.health.cache import Standing
+from deploy.health.standing import Standing
 from handlers.lanes import Lane
 from tests.support.exposition import Exposition
 from tests.support.processes import ROOT
@@ -32,6 +32,7 @@ FIRES: dict[str, dict[str, Any]] = {
     "GatewayBotDown": {"ready": False},
     "GatewayBotPartDead": {"parts": {"runner": False, "intake": True}},
     "GatewayBotRedisNotWritable": {"redis_writable": False},
+    "GatewayBotBacklogUnread": {"waits": None},
     "GatewayBotSlackUnreachable": {"slack_connected": False},
     "GatewayBotGhostConnections": {"connections": replace(STANDS, at_slack=5, lost=1)},
     "GatewayBotClusterUnreachable": {"clusters": {"west": Standing(NOW, "it does not answer")}},
@@ -80,5 +81,10 @@ def test_an_alert_fires_alone_by_what_it_is_named_for(alert: str) -> None:
     assert firing(**FIRES[alert]) == {alert}
 
 
-def test_no_alert_about_the_backlog_fires_where_redis_does_not_give_it() -> None:
-    assert firing(waits=None) == set()
+def test_a_namespace_that_refuses_makes_no_cluster_unreachable() -> None:
+    partly = {"west": Standing(NOW - 5, "", (("prod", "it may not be read"),))}
+    assert firing(clusters=partly) == set()
+
+
+def test_of_a_backlog_that_redis_does_not_give_nothing_fires_but_that() -> None:
+    assert firing(waits=None) == {"GatewayBotBacklogUnread"}

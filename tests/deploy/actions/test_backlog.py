@@ -3,13 +3,19 @@
 import time
 from typing import Any
 
+import pytest
+
 from bot.sandbox.valkey import Valkey
 from deploy.actions.action import State
+from deploy.actions.audit import AuditLog
+from deploy.actions.audit_pump import AuditPump
 from deploy.actions.backlog import BacklogReader
 from deploy.actions.connection import connect
 from deploy.actions.inbox import KEPT_MS, Inbox
 from deploy.actions.owed import Owed, tagged
 from deploy.actions.replicas import Replicas
+from deploy.actions.store import ActionStore
+from tests.support.actions import CODEC, ask
 
 
 class Clock:
@@ -83,6 +89,63 @@ def test_an_approved_action_is_counted_and_one_that_waits_for_approval_is_not(
     assert found.approved.depth == 1
     assert found.approved.oldest > 390
     assert found.states[State.APPROVED] == found.states[State.PENDING] == 1
+
+
+def asked_ago(client: Any, name: str, seconds: float) -> None:
+    """An action whose first event was logged so long ago, and that has been due since."""
+    ask(ActionStore(client, CODEC), name)
+    then, log = int((time.time() - seconds) * 1000), f"gateway-bot:{{a:{name}}}:log"
+    ((entry, fields),) = client.xrange(log)
+    client.xdel(log, entry)
+    client.xadd(log, fields | {"at": then})
+    client.zadd("gateway-bot:{unaudited}", {name: then})
+
+
+def test_a_trail_that_nobody_writes_is_as_late_as_its_oldest_entry_whatever_comes_after(
+    client: Any,
+) -> None:
+    reader = BacklogReader(client, ())
+    asked_ago(client, "AAAAAA", 3600)
+    assert reader.read().audit.oldest >= 3600
+    ask(ActionStore(client, CODEC), "BBBBBB")
+    found = reader.read().audit
+    assert found.depth == 2
+    assert found.oldest >= 3600
+
+
+def test_a_trail_that_refuses_an_entry_again_and_again_is_ever_later(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **named: Any) -> None:
+        raise ValueError("this one cannot be sealed")
+
+    audit, clock = AuditLog(client), Clock()
+    monkeypatch.setattr(audit, "append", refuse)
+    reader, pump = BacklogReader(client, (), clock=clock), AuditPump(client, CODEC, audit)
+    asked_ago(client, "AAAAAA", 60)
+    for passed in (0.0, 300.0, 600.0):
+        clock.ahead = passed
+        client.zadd("gateway-bot:{unaudited}", {"AAAAAA": 0})
+        with pytest.raises(ValueError, match="sealed"):
+            pump.pump()
+        assert reader.read().audit.oldest >= 60 + passed
+
+
+def test_what_the_trail_has_is_not_late_though_it_is_looked_at_again(client: Any) -> None:
+    asked_ago(client, "AAAAAA", 3600)
+    AuditPump(client, CODEC, AuditLog(client)).pump()
+    # Progress is a change of which the trail has no entry.
+    client.hincrby("gateway-bot:{a:AAAAAA}:act", "version", 3)
+    client.zadd("gateway-bot:{unaudited}", {"AAAAAA": 0, "NEVER": 0})
+    found = BacklogReader(client, ()).read().audit
+    assert (found.depth, found.oldest) == (0, 0.0)
+
+
+def test_an_action_without_its_log_is_late_since_its_last_change(client: Any) -> None:
+    asked_ago(client, "AAAAAA", 3600)
+    client.delete("gateway-bot:{a:AAAAAA}:log")
+    client.hset("gateway-bot:{a:AAAAAA}:act", "updated", int((time.time() - 500) * 1000))
+    assert 500 <= BacklogReader(client, ()).read().audit.oldest < 3600
 
 
 def test_bots_agree_until_one_has_other_settings(server: Valkey) -> None:

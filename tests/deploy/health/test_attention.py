@@ -49,6 +49,16 @@ def test_of_several_causes_that_of_most_pods_is_named() -> None:
     assert told.startswith("3 of 3 pods not running: InvalidImageName")
 
 
+def test_a_pod_that_is_only_being_deleted_is_neither_stuck_nor_one_of_those_that_should_run() -> (
+    None
+):
+    stuck, leaving = (waiting(name, "ImagePullBackOff", "no such image") for name in ("c", "d"))
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-30T12:00:00Z"
+    told = found(pod("a"), stuck, leaving)
+    assert told[Sign.NOT_RUNNING].startswith("1 of 2 pods not running: ImagePullBackOff")
+    assert found(pod("a"), pod("b"), leaving) == {}
+
+
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing", "CrashLoopBackOff"])
 def test_a_pod_that_starts_or_crashes_is_not_said_to_be_stuck(reason: str) -> None:
     told = found(pod("a"), pod("b"), waiting("c", reason, "x"))

@@ -101,6 +101,22 @@ def test_several_namespaces_are_one_view_and_one_that_refuses_spoils_only_itself
     until(lambda: "west/closed/edge-1" in shown(cache), "its gateway")
 
 
+def test_a_cluster_is_lost_only_where_none_of_its_namespaces_is_watched(
+    running: RunningCluster, cache: ClusterCache
+) -> None:
+    cache.start()
+    until(
+        lambda: {name for name, _ in cache.standing.unread} == {"closed", "later"}, "the refusals"
+    )
+    standing = cache.standing
+    assert standing.lost == ""
+    assert standing.heard_at > 0
+    assert all("may not list" in why for _, why in standing.unread)
+    running.call(lambda: running.cluster.faults.set("api_down", True))
+    until(lambda: cache.standing.lost, "the end of the cluster")
+    assert len(cache.standing.unread) == 4
+
+
 def test_a_namespace_whose_pods_cannot_be_read_is_neither_seen_whole_nor_are_its_gateways_gone(
     running: RunningCluster, cache: ClusterCache
 ) -> None:
