@@ -226,9 +226,15 @@ class MessageStore:
         self._note(record, {"plain": " ".join(every)}, ["intent"])
         return replace(record, refused=every, intent=None)
 
-    def lost(self, record: MessageRecord, why: str) -> MessageRecord:
-        """It can never be shown, or whether it is shown cannot be known."""
-        self._note(record, {"lost": why}, ["intent"])
+    def lost(
+        self, record: MessageRecord, why: str, unsure: Intent | None = None
+    ) -> MessageRecord:
+        """It can never be shown; or whether it is shown cannot be known, because a post of it that is
+        `unsure` may have been made. That post is looked for before the message is tried anew."""
+        fields = {"lost": why}
+        if unsure is not None:
+            fields["unsure"] = json.dumps({**asdict(unsure), "since": unsure.since * 1000})
+        self._note(record, fields, ["intent"])
         return replace(record, lost=why, intent=None)
 
     @redis_errors

@@ -22,8 +22,16 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 local held = redis.call('HMGET', KEYS[1], 'owner', 'until')
 if held[1] and tonumber(held[2] or 0) > now then return 'held' end
 redis.call('HDEL', KEYS[1], 'lost', 'plain', 'failing', 'not_before', 'hash', 'closed')
-if redis.call('HEXISTS', KEYS[1], 'place') == 0 then redis.call('HDEL', KEYS[1], 'shown') end
-if why ~= '' then redis.call('HSET', KEYS[1], 'lost', why) end
+local unplaced = redis.call('HEXISTS', KEYS[1], 'place') == 0
+if unplaced then redis.call('HDEL', KEYS[1], 'shown') end
+if why ~= '' then
+  redis.call('HSET', KEYS[1], 'lost', why)
+else
+  -- A post of it that may stand is under way again: every bot looks for such a post first.
+  local unsure = redis.call('HGET', KEYS[1], 'unsure')
+  if unsure and unplaced then redis.call('HSETNX', KEYS[1], 'intent', unsure) end
+  redis.call('HDEL', KEYS[1], 'unsure')
+end
 redis.call('ZADD', KEYS[2], 0, name)
 return 'done'
 """
