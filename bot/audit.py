@@ -93,7 +93,7 @@ def verify(config: Path, files: Sequence[Path] = ()) -> int:
         count = sum(map(len, written))
     else:
         report.changed += found
-        report.missing += missing(stored, heads)
+        report.missing += missing(stored.entries, heads)
         count = sum(map(len, written)) if files else count
     return report.print(count, len(heads))
 
@@ -105,7 +105,7 @@ def export(config: Path, gateway: str = "", since: str = "", until: str = "") ->
     log = _log(settings, load_secrets(settings))
     now = time.time()
     first, last = _bound("since", since, now), _bound("until", until, now)
-    for each in log.stored():
+    for each in log.stored().entries:
         at = _at(each)
         if (first is not None and at < first) or (last is not None and at >= last):
             continue

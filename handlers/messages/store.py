@@ -226,9 +226,7 @@ class MessageStore:
         self._note(record, {"plain": " ".join(every)}, ["intent"])
         return replace(record, refused=every, intent=None)
 
-    def lost(
-        self, record: MessageRecord, why: str, unsure: Intent | None = None
-    ) -> MessageRecord:
+    def lost(self, record: MessageRecord, why: str, unsure: Intent | None = None) -> MessageRecord:
         """It can never be shown; or whether it is shown cannot be known, because a post of it that is
         `unsure` may have been made. That post is looked for before the message is tried anew."""
         fields = {"lost": why}
