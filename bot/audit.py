@@ -16,7 +16,7 @@ from pathlib import Path
 from bot.clients import audit_key, clusters_of, redis_of
 from bot.settings import Secrets, Settings, load_secrets, load_settings
 from deploy.actions.audit import AuditLog, Sealed, faults, read_lines
-from deploy.actions.audit_heads import Head, head_of, merged, missing
+from deploy.actions.audit_heads import Head, between, gaps, head_of, merged, missing, parts
 from deploy.actions.audit_index import ref_of
 from deploy.actions.fencing import Fences
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
@@ -33,6 +33,7 @@ class _Report:
     """What a look through the trail came to, in words."""
 
     changed: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
@@ -40,13 +41,15 @@ class _Report:
         """Print it; the exit status."""
         for word, lines in (
             ("CHANGED", self.changed),
+            ("MISSING", self.gaps),
             ("SHORTER", self.missing),
             ("UNREAD", self.unread),
         ):
             for line in lines:
                 print(f"{word:<8} {line}")
-        if self.changed or self.missing:
-            print(f"{count} entries, {len(self.changed)} wrong, {len(self.missing)} signs of more")
+        if self.changed or self.gaps or self.missing:
+            more = len(self.gaps) + len(self.missing)
+            print(f"{count} entries, {len(self.changed)} wrong, {more} signs of more")
             return 1
         if not count and self.unread:
             print("0 entries; whether there were more could not be read everywhere")
@@ -67,35 +70,44 @@ def verify(config: Path, files: Sequence[Path] = ()) -> int:
     """
     settings = load_settings(config)
     secrets = load_secrets(settings)
-    report, key = _Report(), audit_key(secrets)
-    lines = [line for path in files for line in _text(path).splitlines()]
-    written = merged(read_lines(lines))
-    for place, part in enumerate(written):
-        report.changed += faults(part, start="" if place else None, key=key)
-    for earlier, later in itertools.pairwise(written):
-        ended, again = head_of(earlier), head_of(later[:1])
-        at = _moment(later[0])
-        if ended and again:
-            report.missing.append(
-                f"the trail was begun anew at {at}, after entry {ended.n}: Redis had lost it"
-            )
-    heads = dict(_heads(settings, report))
-    if written and (newest := head_of(written[-1])):
-        heads["the file" if len(files) == 1 else "one of the files"] = newest
+    report = _Report()
+    log = _log(settings, secrets)
     try:
-        log = _log(settings, secrets)
         stored = log.stored()
-        count, found = log.verify(stored)
     except Unavailable as error:
         if not files:
             raise
         report.unread.append(f"Redis: {error.happened}")
-        count = sum(map(len, written))
-    else:
+        stored = None
+    lines = read_lines(line for path in files for line in _text(path).splitlines())
+    lines += between(lines, stored.entries if stored else ())
+    written = merged(lines)
+    _look_through(written, audit_key(secrets), report)
+    heads = dict(_heads(settings, report))
+    if written and (newest := head_of(written[-1])):
+        heads["the file" if len(files) == 1 else "one of the files"] = newest
+    count = sum(map(len, written))
+    if stored is not None:
+        entries, found = log.verify(stored)
         report.changed += found
         report.missing += missing(stored.entries, heads)
-        count = sum(map(len, written)) if files else count
+        count = count if files else entries
     return report.print(count, len(heads))
+
+
+def _look_through(written: Sequence[Sequence[Sealed]], key: bytes, report: _Report) -> None:
+    """What is wrong with, and missing from, what files have as one trail, or several."""
+    for place, whole in enumerate(written):
+        report.gaps += gaps(whole)
+        for at, part in enumerate(parts(whole)):
+            report.changed += faults(part, start="" if place and not at else None, key=key)
+    for earlier, later in itertools.pairwise(written):
+        ended, again = head_of(earlier), head_of(later[:1])
+        if ended and again:
+            report.missing.append(
+                f"the trail was begun anew at {_moment(later[0])}, after entry {ended.n}: Redis had "
+                "lost it"
+            )
 
 
 def export(config: Path, gateway: str = "", since: str = "", until: str = "") -> int:

@@ -5,6 +5,7 @@ all of them. So a Redis that was lost, emptied or restored is told from one in w
 written, and the lines that several bots wrote make one trail again.
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,12 +81,13 @@ def merged(lines: Iterable[Sealed]) -> list[list[Sealed]]:
     ends: dict[str, _Chain] = {}
     unnumbered: list[Sealed] = []
     for _, _, each in sorted(_numbered(lines, unnumbered), key=lambda entry: entry[:2]):
-        data = json.loads(each.text)
-        before = str(data.get("prev", ""))
+        before = _before(each)
         chain = ends.pop(before, None) if before else None
         if chain is None and before and chains:
             # One before it is missing; which, is for whoever looks through the chain.
-            chain = max(chains, key=lambda c: c.last)
+            number = _number(each)
+            open_still = [c for c in chains if c.last < number]
+            chain = max(open_still or chains, key=lambda c: c.last)
         if chain is None:
             chain = _Chain()
             chains.append(chain)
@@ -96,6 +98,53 @@ def merged(lines: Iterable[Sealed]) -> list[list[Sealed]]:
     if unnumbered:
         found = [*found[:-1], [*(found[-1] if found else []), *unnumbered]]
     return found
+
+
+def between(lines: Iterable[Sealed], stored: Sequence[Sealed]) -> list[Sealed]:
+    """Those of the `stored` entries that are missing between lines, and that the lines bind: by their
+    hashes they lead up to a later line. What was written before the first line is not missing."""
+    written = list(lines)
+    known = {each.hash for each in written}
+    wanted = {_before(each) for each in written} - known
+    first = min((n for each in written if (n := _number(each))), default=0)
+    found = []
+    for each in reversed(stored):
+        if each.hash in wanted and _number(each) > first:
+            found.append(each)
+            wanted.add(_before(each))
+    return [each for each in found if each.hash not in known]
+
+
+def parts(chain: Sequence[Sealed]) -> list[list[Sealed]]:
+    """A chain, cut wherever entries are missing between two that tell their numbers."""
+    found: list[list[Sealed]] = []
+    for each in chain:
+        last = found[-1][-1] if found else None
+        if last is None or (_lacks(last, each)):
+            found.append([])
+        found[-1].append(each)
+    return found
+
+
+def gaps(chain: Sequence[Sealed]) -> Iterator[str]:
+    """The entries that are missing between the parts of a chain, in words."""
+    for earlier, later in itertools.pairwise(parts(chain)):
+        first, last = _number(earlier[-1]) + 1, _number(later[0]) - 1
+        if first == last:
+            yield f"entry {first} is in none of the files"
+        else:
+            yield f"entries {first}–{last} are in none of the files"
+
+
+def _lacks(earlier: Sealed, later: Sealed) -> bool:
+    """Whether there were entries between the two."""
+    follows = _before(later) == earlier.hash
+    return not follows and 0 < _number(earlier) < _number(later) - 1
+
+
+def _before(each: Sealed) -> str:
+    """The hash of the entry before it; empty where there was none."""
+    return str(_data(each).get("prev", ""))
 
 
 def _numbered(

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from bot.audit import export, verify
 from bot.sandbox.valkey import Valkey
 from deploy.actions.audit import AuditEntry, AuditLog, Sealed, faults, seal
-from deploy.actions.audit_heads import Head, head_of, merged, missing, newer
+from deploy.actions.audit_heads import (
+    Head,
+    between,
+    gaps,
+    head_of,
+    merged,
+    missing,
+    newer,
+    parts,
+)
 from deploy.actions.connection import connect
 from deploy.actions.fencing import Fences
 from deploy.errors import InvalidInput
@@ -163,8 +172,53 @@ def test_lines_of_two_replicas_are_one_trail(bed: Bed, capsys: pytest.CaptureFix
     two = kept(bed, "two.log", [bed.lines[1], bed.lines[2], bed.lines[2]])
     assert verify(bed.config, [one, two]) == 0
     assert capsys.readouterr().out.startswith("4 entries, nothing wrong")
-    assert verify(bed.config, [one]) == 1
-    assert "does not follow the previous entry" in capsys.readouterr().out
+
+
+def test_what_files_lack_and_redis_has_is_not_missing(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB", "CCCCCC", "DDDDDD", "EEEEEE")
+    path = kept(bed, "one.log", [bed.lines[1], bed.lines[4]])
+    assert verify(bed.config, [path]) == 0
+    assert capsys.readouterr().out.startswith("4 entries, nothing wrong")
+
+
+def test_what_files_and_redis_lack_is_missing_and_not_changed(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB", "CCCCCC", "DDDDDD", "EEEEEE", "FFFFFF", "GGGGGG")
+    lines = [bed.lines[number - 1] for number in (1, 4, 6, 7)]
+    bed.lose_redis()
+    assert verify(bed.config, [kept(bed, "one.log", lines)]) == 1
+    said = capsys.readouterr().out
+    assert "MISSING  entries 2–3 are in none of the files" in said
+    assert "MISSING  entry 5 is in none of the files" in said
+    assert "CHANGED" not in said
+
+
+def test_a_line_that_was_changed_beside_a_gap_is_found(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB", "CCCCCC", "DDDDDD")
+    lines = [bed.lines[0], bed.lines[2].replace("CCCCCC", "XXXXXX"), bed.lines[3]]
+    assert verify(bed.config, [kept(bed, "one.log", lines)]) == 1
+    said = capsys.readouterr().out
+    assert "its text does not match its hash" in said
+    assert "MISSING" not in said
+
+
+def test_a_trail_that_was_begun_anew_keeps_its_lines_apart_though_some_are_missing(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB", "CCCCCC")
+    bed.lose_redis()
+    bed.write("DDDDDD", "EEEEEE", "FFFFFF", at=1_700_000_100.0)
+    bed.lose_redis()
+    lines = [line for line in bed.lines if "EEEEEE" not in line]
+    assert verify(bed.config, [kept(bed, "one.log", lines)]) == 1
+    said = capsys.readouterr().out
+    assert "MISSING  entry 2 is in none of the files" in said
+    assert "CHANGED" not in said
 
 
 def test_lines_that_go_further_than_redis_say_that_it_is_shorter(
@@ -236,7 +290,25 @@ def test_an_entry_that_is_missing_from_the_middle_is_found(
     del whole[data.draw(st.integers(1, length - 1))]
     (found,) = merged(whole)
     assert found == whole
-    assert len(list(faults(found, start=None))) == 1
+    assert len(list(gaps(found))) == 1
+    assert [list(faults(part, start=None)) for part in parts(found)] == [[], []]
+
+
+@given(st.integers(1, 20), st.data())
+def test_gaps_are_filled_with_what_is_stored_between_lines_alone(
+    length: int, data: st.DataObject
+) -> None:
+    whole = chain(length)
+    lines = data.draw(st.lists(st.sampled_from(whole), min_size=1, unique=True))
+    trimmed = whole[data.draw(st.integers(0, length)) :]
+    (found,) = merged([*lines, *between(lines, trimmed)])
+    first, last = (whole.index(found[at]) for at in (0, -1))
+    assert {first, last} <= {whole.index(each) for each in lines}
+    assert set(found) == {
+        each for each in whole[first : last + 1] if each in lines or each in trimmed
+    }
+    other = chain(length, "another")
+    assert between(lines, other) == []
 
 
 @given(st.integers(0, 10), st.integers(1, 10))
