@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.clients import audit_key, clusters_of, redis_of
+from bot.clients import audit_annotation, audit_key, clusters_of, redis_of
 from bot.settings import Secrets, Settings, load_secrets, load_settings
 from deploy.actions.audit import AuditLog, Sealed, faults, read_lines
 from deploy.actions.audit_heads import Head, between, gaps, head_of, merged, missing, parts
@@ -37,8 +37,8 @@ class _Report:
     missing: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
-    def print(self, count: int, compared: int) -> int:
-        """Print it; the exit status."""
+    def print(self, count: int, compared: int, annotation: str) -> int:
+        """Print it; the exit status. `annotation` is where Leases have the trail's newest entry."""
         for word, lines in (
             ("CHANGED", self.changed),
             ("MISSING", self.gaps),
@@ -47,6 +47,8 @@ class _Report:
         ):
             for line in lines:
                 print(f"{word:<8} {line}")
+        if self.missing and compared:
+            print(f"{'':<8} Leases record the newest entry in the annotation {annotation}")
         if self.changed or self.gaps or self.missing:
             more = len(self.gaps) + len(self.missing)
             print(f"{count} entries, {len(self.changed)} wrong, {more} signs of more")
@@ -54,7 +56,7 @@ class _Report:
         if not count and self.unread:
             print("0 entries; whether there were more could not be read everywhere")
             return 1
-        if not count:
+        if not count and not compared:
             print("0 entries, and nothing outside Redis has recorded any")
             return 0
         told = f"; compared with {compared} records outside Redis" if compared else ""
@@ -70,7 +72,10 @@ def verify(config: Path, files: Sequence[Path] = ()) -> int:
     """
     settings = load_settings(config)
     secrets = load_secrets(settings)
-    report = _Report()
+    report, annotation = _Report(), audit_annotation(secrets)
+    lines = read_lines(line for path in files for line in _text(path).splitlines())
+    # Before Redis: it may only have come further since.
+    heads = dict(_heads(settings, annotation, report))
     log = _log(settings, secrets)
     try:
         stored = log.stored()
@@ -79,20 +84,17 @@ def verify(config: Path, files: Sequence[Path] = ()) -> int:
             raise
         report.unread.append(f"Redis: {error.happened}")
         stored = None
-    lines = read_lines(line for path in files for line in _text(path).splitlines())
-    lines += between(lines, stored.entries if stored else ())
-    written = merged(lines)
+    written = merged([*lines, *between(lines, stored.entries if stored else ())])
     _look_through(written, audit_key(secrets), report)
-    heads = dict(_heads(settings, report))
     if written and (newest := head_of(written[-1])):
         heads["the file" if len(files) == 1 else "one of the files"] = newest
     count = sum(map(len, written))
     if stored is not None:
         entries, found = log.verify(stored)
         report.changed += found
-        report.missing += missing(stored.entries, heads)
+        report.missing += missing(stored, heads)
         count = count if files else entries
-    return report.print(count, len(heads))
+    return report.print(count, len(heads), annotation)
 
 
 def _look_through(written: Sequence[Sequence[Sealed]], key: bytes, report: _Report) -> None:
@@ -131,20 +133,23 @@ def _log(settings: Settings, secrets: Secrets) -> AuditLog:
     return AuditLog(redis_of(settings, secrets)(), key=audit_key(secrets))
 
 
-def _heads(settings: Settings, report: _Report) -> Iterator[tuple[str, Head]]:
+def _heads(settings: Settings, annotation: str, report: _Report) -> Iterator[tuple[str, Head]]:
     """How far the trail had come by the Leases of gateways."""
     clusters = clusters_of(settings)
     for name, cluster in clusters.items():
         try:
-            yield from _heads_on(name, cluster, report)
+            yield from _heads_on(name, cluster, annotation, report)
         except GatewayBotError as error:
             report.unread.append(f"cluster {name}: {error.happened}")
         finally:
             cluster.close()
 
 
-def _heads_on(name: str, cluster: Cluster, report: _Report) -> Iterator[tuple[str, Head]]:
-    fences, found = Fences({name: cluster}), cluster.everywhere("Deployment")
+def _heads_on(
+    name: str, cluster: Cluster, annotation: str, report: _Report
+) -> Iterator[tuple[str, Head]]:
+    fences = Fences({name: cluster}, annotation=annotation)
+    found = cluster.everywhere("Deployment")
     report.unread += (f"cluster {name}: {why}" for why in found.refused)
     for deployment in found.items:
         if inventory.is_gateway(deployment):

@@ -2,18 +2,22 @@
 
 Whoever holds a gateway's Lease notes there the newest entry of the trail, and standard output has
 all of them. So a Redis that was lost, emptied or restored is told from one in which nothing was ever
-written, and the lines that several bots wrote make one trail again.
+written, and the lines that several bots wrote make one trail again. Bots with separate Redis may look
+after one cluster: each trail has its own annotation, so that none is compared with another's.
 """
 
+import hashlib
+import hmac
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.actions.audit import Sealed
+from deploy.actions.audit import Sealed, Trail
 
-HEAD_ANNOTATION = "gateway-bot.io/audit-head"
+_HEAD_ANNOTATION = "gateway-bot.io/audit-head-"
+_IDENTITY = b"gateway-bot: whose audit trail this is"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,12 @@ class Head:
         return f"{self.n}:{self.hash}"
 
 
+def annotation_of(secret: bytes) -> str:
+    """The annotation in which the trail of the bots with this secret is noted: the same on each
+    replica, after restarts and after a loss of Redis. It tells nothing of the secret."""
+    return _HEAD_ANNOTATION + hmac.new(secret, _IDENTITY, hashlib.sha256).hexdigest()[:16]
+
+
 def newer(known: str, head: str) -> str:
     """The further one of two heads as they are noted. A trail that was begun anew does not replace
     what was known of the earlier one."""
@@ -43,10 +53,12 @@ def newer(known: str, head: str) -> str:
     return head
 
 
-def missing(chain: Sequence[Sealed], heads: Mapping[str, Head]) -> Iterator[str]:
-    """What `heads`, by where each is known from, show to be missing from a chain, in words."""
-    known = {n: each.hash for each in chain if (n := _number(each))}
-    newest, first = max(known, default=0), min(known, default=0)
+def missing(trail: Trail, heads: Mapping[str, Head]) -> Iterator[str]:
+    """What `heads`, by where each is known from, show to be missing from a trail, in words. What was
+    trimmed is not missing: the trail's own head outlives that."""
+    known = {n: each.hash for each in trail.entries if (n := _number(each))}
+    known.setdefault(trail.n, trail.end)
+    newest, first = max(known), min(known)
     where, furthest = max(heads.items(), key=lambda each: each[1].n, default=("", Head(0, "")))
     if furthest.n > newest:
         ends = f"ends with entry {newest}" if newest else "has no entries"

@@ -1,7 +1,8 @@
 """`gateway-bot audit`: what is missing from the trail is told from what was changed in it."""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -12,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.audit import export, verify
+from bot.clients import audit_annotation
 from bot.sandbox.valkey import Valkey
-from deploy.actions.audit import AuditEntry, AuditLog, Sealed, faults, seal
+from bot.settings import load_secrets, load_settings
+from deploy.actions.audit import AuditEntry, AuditLog, Sealed, Trail, faults, seal
 from deploy.actions.audit_heads import (
     Head,
+    annotation_of,
     between,
     gaps,
     head_of,
@@ -55,10 +59,11 @@ class Bed:
                 "succeeded", "U1", "", ref=ref, subject=subject, kind="deploy", version=1, at=at
             )
 
-    def run(self) -> None:
-        """A run takes and leaves the gateway's Lease."""
+    def run(self, newest: Callable[[], str] | None = None) -> None:
+        """A run takes and leaves the gateway's Lease; the bot's secrets are those of the environment."""
         cluster = connect_cluster("west", kubeconfig=self.running.kubeconfig())
-        fences = Fences({"west": cluster}, self.log().newest)
+        annotation = audit_annotation(load_secrets(load_settings(self.config)))
+        fences = Fences({"west": cluster}, newest or self.log().newest, annotation)
         fences.take(REF, "AAAAAA", "bot-1", fences.seen(REF) + 1, 30).release()
         cluster.close()
 
@@ -108,6 +113,43 @@ def bed(
     config = tmp_path / "gateway-bot.yaml"
     config.write_text(yaml.safe_dump({**GOOD, "clusters": clusters}))
     return Bed(config, server, west)
+
+
+def test_bots_with_a_redis_each_are_not_compared_with_one_another(
+    bed: Bed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bed.write("AAAAAA")
+    bed.run()
+    for variable in ("SLACK_BOT_TOKEN", "GATEWAY_BOT_AUDIT_KEY"):
+        with monkeypatch.context() as other:
+            other.setenv(variable, "xoxb-of another bot")
+            bed.run(lambda: f"70:{'ab' * 32}")
+    bed.run()
+    assert verify(bed.config) == 0
+    bed.lose_redis()
+    assert verify(bed.config) == 1
+    said = capsys.readouterr().out
+    assert "the Lease of west/dev/edge-1 has entry 1" in said
+    assert audit_annotation(load_secrets(load_settings(bed.config))) in said
+
+
+def test_a_trail_of_which_everything_was_trimmed_is_not_shorter(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB")
+    bed.run()
+    AuditLog(connect(bed.server.url), keep_days=-1).trim()
+    assert verify(bed.config) == 0
+    assert "0 entries, nothing wrong; compared with 1 records" in capsys.readouterr().out
+
+
+@given(st.binary(min_size=1, max_size=60), st.binary(min_size=1, max_size=60))
+def test_a_trail_has_its_own_annotation_which_does_not_tell_the_secret(
+    one: bytes, two: bytes
+) -> None:
+    name = annotation_of(one)
+    assert re.fullmatch(r"gateway-bot\.io/[a-z0-9-]{1,62}[a-z0-9]", name)
+    assert (name == annotation_of(two)) == (one.rstrip(b"\0") == two.rstrip(b"\0"))
 
 
 def kept(bed: Bed, name: str, lines: Sequence[str]) -> Path:
@@ -311,6 +353,21 @@ def test_gaps_are_filled_with_what_is_stored_between_lines_alone(
     assert between(lines, other) == []
 
 
+def trail_of(entries: Sequence[Sealed], trimmed: int = 0) -> Trail:
+    head = head_of(entries) or Head(0, "")
+    return Trail(tuple(entries[trimmed:]), n=head.n, end=head.hash)
+
+
+@given(st.integers(1, 10), st.data())
+def test_what_was_trimmed_is_not_missing(length: int, data: st.DataObject) -> None:
+    whole = chain(length)
+    trail = trail_of(whole, data.draw(st.integers(0, length)))
+    known = data.draw(st.integers(1, length))
+    assert list(missing(trail, {"the Lease": Head(known, whole[known - 1].hash)})) == []
+    assert bool(list(missing(trail, {"the Lease": Head(length, "another")})))
+    assert bool(list(missing(trail, {"the Lease": Head(length + 1, "another")})))
+
+
 @given(st.integers(0, 10), st.integers(1, 10))
 def test_only_what_is_shorter_or_another_trail_is_reported(there: int, written: int) -> None:
     whole = chain(written)
@@ -318,7 +375,10 @@ def test_only_what_is_shorter_or_another_trail_is_reported(there: int, written: 
     assert head == Head(written, whole[-1].hash)
     assert Head.parse(str(head)) == head
     said = list(
-        missing(chain(max(there, written))[:there], {"the Lease": Head(written, whole[-1].hash)})
+        missing(
+            trail_of(chain(max(there, written))[:there]),
+            {"the Lease": Head(written, whole[-1].hash)},
+        )
     )
     assert bool(said) == (there < written)
 
