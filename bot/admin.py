@@ -16,11 +16,13 @@ from bot.settings import load_secrets, load_settings
 from deploy.actions import connection, endings
 from deploy.actions.action import Action, State
 from deploy.actions.audit import AuditLog
-from deploy.actions.fencing import Fences
+from deploy.actions.fencing import Fences, HeldLease
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import checked_reason
 from deploy.changes.kinds import KINDS, codec_of
 from deploy.errors import Conflict, GatewayBotError, NotFound
+from deploy.gateway import GatewayRef
+from deploy.kube.cluster import Cluster
 from deploy.masking import mask_secrets
 from deploy.observed import inventory
 from deploy.times import minute_of
@@ -111,7 +113,7 @@ def end(config: Path, action_id: str, state: str, reason: str, *, even_held: boo
 
 
 def leases(config: Path) -> int:
-    """Print who holds the Lease of each gateway; 1 where a cluster could not be read."""
+    """Print who holds the Lease of each gateway; 1 where one could not be read."""
     settings = load_settings(config)
     rows: list[tuple[str, ...]] = []
     unread: list[str] = []
@@ -122,15 +124,10 @@ def leases(config: Path) -> int:
             unread += (f"cluster {name}: {why}" for why in found.refused)
             for deployment in filter(inventory.is_gateway, found.items):
                 ref = inventory.ref_of(name, deployment)
-                held = fences.held(ref)
-                if held is None:
-                    rows.append((str(ref), "", "", "", "never taken"))
-                    continue
-                ends = "free"
-                if held.holder:
-                    left = held.until - cluster.now()
-                    ends = f"for {left:.0f}s" if left > 0 else f"lapsed {-left:.0f}s ago"
-                rows.append((str(ref), held.holder, held.action_id, str(held.fence), ends))
+                try:
+                    rows.append(_lease(ref, fences.held(ref), cluster))
+                except GatewayBotError as error:
+                    unread.append(f"the Lease of {ref}: {error.happened}")
         except GatewayBotError as error:
             unread.append(f"cluster {name}: {error.happened}")
         finally:
@@ -139,6 +136,16 @@ def leases(config: Path) -> int:
     for line in unread:
         print(f"UNREAD  {line}")
     return 1 if unread else 0
+
+
+def _lease(ref: GatewayRef, held: HeldLease | None, cluster: Cluster) -> tuple[str, ...]:
+    if held is None:
+        return str(ref), "", "", "", "never taken"
+    ends = "free"
+    if held.holder:
+        left = held.until - cluster.now()
+        ends = f"for {left:.0f}s" if left > 0 else f"lapsed {-left:.0f}s ago"
+    return str(ref), held.holder, held.action_id, str(held.fence), ends
 
 
 def messages(config: Path) -> int:

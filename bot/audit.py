@@ -154,7 +154,12 @@ def _heads_on(
     for deployment in found.items:
         if inventory.is_gateway(deployment):
             ref = inventory.ref_of(name, deployment)
-            if (head := fences.head(ref)) is not None:
+            try:
+                head = fences.head(ref)
+            except GatewayBotError as error:
+                report.unread.append(f"the Lease of {ref}: {error.happened}")
+                continue
+            if head is not None:
                 yield f"the Lease of {ref}", head
 
 

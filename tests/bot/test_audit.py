@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot import admin
 from bot.audit import export, verify
 from bot.clients import audit_annotation
 from bot.sandbox.valkey import Valkey
@@ -59,37 +61,62 @@ class Bed:
                 "succeeded", "U1", "", ref=ref, subject=subject, kind="deploy", version=1, at=at
             )
 
-    def run(self, newest: Callable[[], str] | None = None) -> None:
+    def run(self, newest: Callable[[], str] | None = None, ref: GatewayRef = REF) -> None:
         """A run takes and leaves the gateway's Lease; the bot's secrets are those of the environment."""
         cluster = connect_cluster("west", kubeconfig=self.running.kubeconfig())
         annotation = audit_annotation(load_secrets(load_settings(self.config)))
         fences = Fences({"west": cluster}, newest or self.log().newest, annotation)
-        fences.take(REF, "AAAAAA", "bot-1", fences.seen(REF) + 1, 30).release()
+        fences.take(ref, "AAAAAA", "bot-1", fences.seen(ref) + 1, 30).release()
         cluster.close()
 
     def lose_redis(self) -> None:
         connect(self.server.url).flushall()
 
 
+def deployment_of(ref: GatewayRef) -> dict[str, Any]:
+    container = {"name": "gateway", "image": f"{DEFAULT_REPOSITORY}:2.11.1"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": ref.name}},
+            "template": {
+                "metadata": {"labels": {"app": ref.name}},
+                "spec": {"containers": [container]},
+            },
+        },
+    }
+
+
+def granted(user: str, namespace: str = "", **resources: str) -> list[dict[str, Any]]:
+    """The objects that let a user read resources, each of its API group, in one namespace or all."""
+    kind = "Role" if namespace else "ClusterRole"
+    there = {"namespace": namespace} if namespace else {}
+    name = "-".join(resources)
+    rules = [
+        {"apiGroups": [group], "resources": [resource], "verbs": ["get", "list"]}
+        for resource, group in resources.items()
+    ]
+    api, group = "rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": api, "kind": kind, "metadata": {"name": name, **there}, "rules": rules},
+        {
+            "apiVersion": api,
+            "kind": f"{kind}Binding",
+            "metadata": {"name": name, **there},
+            "roleRef": {"apiGroup": group, "kind": kind, "name": name},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+        },
+    ]
+
+
 @pytest.fixture(scope="module")
 def west(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
     directory = tmp_path_factory.mktemp("west")
-    with RunningCluster(directory, namespaces=("dev",), with_kubelet=False) as running:
-        container = {"name": "gateway", "image": f"{DEFAULT_REPOSITORY}:2.11.1"}
-        deployment = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": REF.name, "namespace": REF.namespace},
-            "spec": {
-                "replicas": 0,
-                "selector": {"matchLabels": {"app": REF.name}},
-                "template": {
-                    "metadata": {"labels": {"app": REF.name}},
-                    "spec": {"containers": [container]},
-                },
-            },
-        }
-        running.wait(running.cluster.apply([deployment]))
+    with RunningCluster(directory, namespaces=("dev", "prod"), with_kubelet=False) as running:
+        running.wait(running.cluster.apply([deployment_of(ref) for ref in (REF, OTHER)]))
         yield running
 
 
@@ -206,6 +233,29 @@ def test_an_empty_trail_beside_a_cluster_that_cannot_be_read_is_not_called_right
     said = capsys.readouterr().out
     assert "UNREAD   cluster west: " in said
     assert "0 entries; whether there were more could not be read everywhere" in said
+
+
+def test_a_lease_that_cannot_be_read_hides_no_other_of_its_cluster(
+    bed: Bed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "limited"
+    with RunningCluster(directory, namespaces=("dev", "prod"), with_kubelet=False) as limited:
+        rights = granted("bot", deployments="apps")
+        rights += granted("bot", "prod", leases="coordination.k8s.io")
+        gateways = [deployment_of(ref) for ref in (REF, OTHER)]
+        limited.wait(limited.cluster.apply([*gateways, *rights]))
+        Bed(bed.config, bed.server, limited).run(lambda: "7:abc", OTHER)
+        settings = yaml.safe_load(bed.config.read_text())
+        settings["clusters"][0]["kubeconfig"] = str(limited.kubeconfig("bot"))
+        bed.config.write_text(yaml.safe_dump(settings))
+        assert verify(bed.config) == 1
+        said = capsys.readouterr().out
+        assert "UNREAD   the Lease of west/dev/edge-1: " in said
+        assert "the Lease of west/prod/store-7 has entry 7" in said
+        assert admin.leases(bed.config) == 1
+        said = capsys.readouterr().out
+        assert "UNREAD  the Lease of west/dev/edge-1: " in said
+        assert "west/prod/store-7" in said
 
 
 def test_lines_of_two_replicas_are_one_trail(bed: Bed, capsys: pytest.CaptureFixture[str]) -> None:
