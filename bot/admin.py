@@ -17,8 +17,9 @@ from deploy.actions import connection, endings
 from deploy.actions.action import Action, State
 from deploy.actions.audit import AuditLog
 from deploy.actions.fencing import Fences, HeldLease
+from deploy.actions.inbox import Inbox
 from deploy.actions.store import ActionStore
-from deploy.changes.decide import checked_reason
+from deploy.changes.decide import Ending, checked_reason
 from deploy.changes.kinds import KINDS, codec_of
 from deploy.errors import Conflict, GatewayBotError, NotFound
 from deploy.gateway import GatewayRef
@@ -26,7 +27,9 @@ from deploy.kube.cluster import Cluster
 from deploy.masking import mask_secrets
 from deploy.observed import inventory
 from deploy.times import minute_of
+from handlers.actions import again
 from handlers.messages.unshown import UnshownMessages
+from handlers.slack.request_inbox import RequestInbox
 
 _NOT_ENDED = {
     "gone": "There is no action {id}; what ended is kept for `redis.keep_days`.",
@@ -94,10 +97,15 @@ def end(config: Path, action_id: str, state: str, reason: str, *, even_held: boo
     it and `even_held` is not given; InvalidInput without a reason."""
     why, by = checked_reason(reason), _operator()
     outcome = endings.forced(State(state), by, why)
-    decision = _store(config).force_end(
+    redis = _redis(config)
+    store = _store_in(redis, config)
+    decision = store.force_end(
         action_id, outcome, by=by, request_id=f"admin:{entropy.token_hex(8)}", even_held=even_held
     )
     action = decision.action
+    if action is not None and (decision.counted or decision.result == "already"):
+        # Also once it has ended: whoever ended it so may have got no further than that.
+        _ending(redis, store)(action, outcome)
     if not decision.counted:
         known = {
             "id": action_id,
@@ -110,6 +118,16 @@ def end(config: Path, action_id: str, state: str, reason: str, *, even_held: boo
     print(f"Action {action_id} ended {state}. Its message and the audit trail say so.")
     print("What the cluster holds was not looked at: look at the gateway's status.")
     return 0
+
+
+def _ending(redis: Any, store: ActionStore) -> Ending:
+    """What the end of an action owes others; a bot that runs does it."""
+    requests = RequestInbox(Inbox(redis), lambda request: None)
+    return Ending(
+        store,
+        lambda action, request_id: requests.accept(again.renewal(action, request_id)),
+        lambda action, request_id: requests.accept(again.look(action, request_id)),
+    )
 
 
 def leases(config: Path) -> int:
@@ -194,8 +212,12 @@ def _redis(config: Path) -> Any:
 
 
 def _store(config: Path) -> ActionStore:
+    return _store_in(_redis(config), config)
+
+
+def _store_in(redis: Any, config: Path) -> ActionStore:
     keep_days = load_settings(config).redis.keep_days
-    return ActionStore(_redis(config), codec_of(KINDS), keep_days=keep_days)
+    return ActionStore(redis, codec_of(KINDS), keep_days=keep_days)
 
 
 def _operator() -> str:

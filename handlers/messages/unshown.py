@@ -7,7 +7,7 @@ from typing import Any
 from deploy.actions.codec import Unreadable
 from deploy.actions.connection import Script, redis_errors
 from deploy.actions.owed import member, tagged
-from deploy.actions.versions import guard
+from deploy.actions.versions import Newer, guard
 from deploy.errors import Conflict, NotFound
 from handlers.messages.scripts import VERSION
 from handlers.messages.store import MessageRecord, MessageStore
@@ -65,11 +65,12 @@ class UnshownMessages:
         return sorted(found, key=lambda each: (each.since is None, each.since or 0.0, each.name))
 
     def again(self, name: str) -> None:
-        """Have it tried anew, as if Slack had refused nothing of it. NotFound where there is none."""
+        """Have it tried anew, as if Slack had refused nothing of it. NotFound where there is none,
+        Newer where a newer bot wrote its record."""
         self._changed(name, "")
 
     def drop(self, name: str, why: str) -> None:
-        """Never show it. NotFound where there is none."""
+        """Never show it. NotFound and Newer as above."""
         self._changed(name, why)
 
     @redis_errors
@@ -77,6 +78,8 @@ class UnshownMessages:
         family, _, key = name.partition(":")
         record = tagged(self._prefix, f"record:{member(family, key)}")
         result = self._change(keys=[record, tagged(self._prefix, "owed")], args=[name, why])
+        if result == "newer":
+            raise Newer(f"The record of the message {name[:80]}")
         if result == "gone":
             raise NotFound(f"There is no message {name[:80]}.", remedy="List them first.")
         if result != "done":

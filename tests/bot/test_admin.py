@@ -1,6 +1,7 @@
 """`gateway-bot admin`: what is stuck is shown, and ended honestly and on record."""
 
 import getpass
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,15 +13,19 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.action import Action, Outcome, State
 from deploy.actions.audit import AuditLog
 from deploy.actions.audit_pump import AuditPump
+from deploy.actions.codec import Unreadable
 from deploy.actions.connection import connect
 from deploy.actions.fencing import Fences
+from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.reader import Interruption
 from deploy.actions.store import ActionStore
 from deploy.errors import Conflict, InvalidInput, NotFound
-from deploy.gateway import DEFAULT_REPOSITORY
+from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.kube.cluster import connect as connect_cluster
+from handlers.actions import again
 from handlers.messages.store import MessageStore, Place
+from handlers.slack.payloads import request_from_mapping
 from handlers.views.history import trail
 from tests.bot.test_settings import GOOD
 from tests.support.actions import CODEC, REF, ask, confirm
@@ -141,6 +146,34 @@ def test_what_does_not_run_is_not_ended_from_outside(store: ActionStore, config:
         admin.end(config, "ZZZZZZ", "unknown", "why not")
     with pytest.raises(InvalidInput, match="A reason is required"):
         admin.end(config, "BBBBBB", "unknown", " ")
+
+
+def test_open_plans_of_the_gateway_are_looked_at_by_a_bot_once_a_run_is_ended_from_outside(
+    store: ActionStore, server: Valkey, config: Path
+) -> None:
+    running(store, server, seconds=0)
+    ask(store, "BBBBBB")
+    ask(store, "CCCCCC", ref=GatewayRef("west", "dev", "edge-2"))
+    admin.end(config, "AAAAAA", "unknown", "the node is gone")
+    redis = connect(server.url)
+    owed = redis.zrange("gateway-bot:{inbox}:open", 0, -1)
+    (stored,) = [Inbox(redis).claim(key, "bot-2", 60) for key in owed]
+    asked = request_from_mapping(json.loads(stored or ""))
+    assert (asked.verb, asked.options) == (again.VERB, {"action": "BBBBBB", "look": True})
+    with pytest.raises(Conflict, match="AAAAAA has ended"):
+        admin.end(config, "AAAAAA", "unknown", "again")
+    assert redis.zcard("gateway-bot:{inbox}:open") == 1
+
+
+def test_a_message_that_a_newer_bot_wrote_is_left_alone(
+    server: Valkey, store: ActionStore, config: Path
+) -> None:
+    redis = connect(server.url)
+    MessageStore(redis, "bot-1").adopt("action", "AAAAAA", Place("C1", "1.1"))
+    redis.hset("gateway-bot:{messages}:record:action:AAAAAA", "format", 99)
+    for change in (admin.repost, admin.drop):
+        with pytest.raises(Unreadable, match="AAAAAA cannot be read by this version"):
+            change(config, "action:AAAAAA", "why not")
 
 
 def test_what_is_done_to_a_message_is_on_record(
