@@ -5,6 +5,7 @@ like any other, and names who made it and why.
 """
 
 import getpass
+import os
 import secrets as entropy
 import socket
 from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ from deploy.actions.inbox import Inbox
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import Ending, checked_reason
 from deploy.changes.kinds import KINDS, codec_of
-from deploy.errors import Conflict, GatewayBotError, NotFound
+from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.masking import mask_secrets
@@ -41,6 +42,11 @@ _REMEDIES = {
     "not-running": "It can be cancelled in Slack, and expires automatically.",
     "held": "Stop it in Slack with `/gateway stop {id}`, or add --even-held.",
 }
+
+_NOBODY = ("", "gateway-bot")
+"""Logins that name no person: none at all, and the user of the bot's image."""
+_LONGEST_NAME = 80
+_OWNER = "operator"
 
 
 def actions(config: Path, *, stuck: bool = False) -> int:
@@ -92,10 +98,19 @@ def show(config: Path, action_id: str) -> int:
     return 0
 
 
-def end(config: Path, action_id: str, state: str, reason: str, *, even_held: bool = False) -> int:
-    """End a running action as `unknown` or `failed`. Conflict where it does not run, or where a bot has
-    it and `even_held` is not given; InvalidInput without a reason."""
-    why, by = checked_reason(reason), _operator()
+def end(
+    config: Path,
+    action_id: str,
+    state: str,
+    reason: str,
+    *,
+    by: str = "",
+    even_held: bool = False,
+) -> int:
+    """End a running action as `unknown` or `failed`; `by` is who does, where the machine does not know
+    them. Conflict where it does not run, or where a bot has it and `even_held` is not given;
+    InvalidInput without a reason or a name."""
+    why, by = checked_reason(reason), _operator(by)
     outcome = endings.forced(State(state), by, why)
     redis = _redis(config)
     store = _store_in(redis, config)
@@ -168,36 +183,36 @@ def _lease(ref: GatewayRef, held: HeldLease | None, cluster: Cluster) -> tuple[s
 
 def messages(config: Path) -> int:
     """Print the messages that do not show what they should, those that fail the longest first."""
-    found = UnshownMessages(_redis(config), _operator()).all()
+    found = UnshownMessages(_redis(config), _OWNER).all()
     rows = [(e.name, minute_of(e.since) if e.since else "", _one_line(e.why)) for e in found]
     _table(("MESSAGE", "SINCE", "WHY"), rows)
     return 0
 
 
-def repost(config: Path, name: str, reason: str) -> int:
-    """Have a message tried anew. NotFound where there is none; InvalidInput without a reason."""
-    why, redis = checked_reason(reason), _redis(config)
-    UnshownMessages(redis, _operator()).again(name)
-    _record(config, redis, "message tried again", name, why)
+def repost(config: Path, name: str, reason: str, *, by: str = "") -> int:
+    """Have a message tried anew. NotFound where there is none; InvalidInput as for `end`."""
+    why, by, redis = checked_reason(reason), _operator(by), _redis(config)
+    UnshownMessages(redis, _OWNER).again(name)
+    _record(config, redis, "message tried again", name, by, why)
     print(f"The bot tries the message {name} again now.")
     return 0
 
 
-def drop(config: Path, name: str, reason: str) -> int:
-    """Have a message never shown again. NotFound where there is none; InvalidInput without a reason."""
-    why, redis, by = checked_reason(reason), _redis(config), _operator()
-    UnshownMessages(redis, by).drop(name, f"dropped by {by}: {why}")
-    _record(config, redis, "message dropped", name, why)
+def drop(config: Path, name: str, reason: str, *, by: str = "") -> int:
+    """Have a message never shown again. NotFound where there is none; InvalidInput as for `end`."""
+    why, by, redis = checked_reason(reason), _operator(by), _redis(config)
+    UnshownMessages(redis, _OWNER).drop(name, f"dropped by {by}: {why}")
+    _record(config, redis, "message dropped", name, by, why)
     print(f"The message {name} is not tried again. Its action or warning is not changed by that.")
     return 0
 
 
-def _record(config: Path, redis: Any, event: str, name: str, why: str) -> None:
+def _record(config: Path, redis: Any, event: str, name: str, by: str, why: str) -> None:
     """Into the audit trail: what was done to a message from the command line."""
     now = connection.now_of(redis)
     AuditLog(redis, key=audit_key(load_secrets(load_settings(config)))).append(
         event,
-        _operator(),
+        by,
         why,
         subject=f"message-{name}",
         kind="message",
@@ -220,13 +235,26 @@ def _store_in(redis: Any, config: Path) -> ActionStore:
     return ActionStore(redis, codec_of(KINDS), keep_days=keep_days)
 
 
-def _operator() -> str:
-    """The person at this machine, as far as it knows."""
+def _operator(given: str) -> str:
+    """Who does it, for the audit trail: the name that was given, and the login at this machine.
+    InvalidInput where neither names a person."""
+    name = _one_line(given)
+    if len(name) > _LONGEST_NAME:
+        raise InvalidInput(f"A name can have at most {_LONGEST_NAME} characters.", field="--by")
     try:
-        name = getpass.getuser()
+        login = getpass.getuser()
     except (KeyError, OSError):
-        name = "an unknown user"
-    return f"{name}@{socket.gethostname()} (operator)"
+        login = ""
+    here = f"{login or 'unknown'}@{socket.gethostname()}"
+    if name:
+        return f"{name}, as {here} (operator)"
+    if login in _NOBODY or "KUBERNETES_SERVICE_HOST" in os.environ:
+        raise InvalidInput(
+            f"The audit trail needs your name: {here} could be anybody.",
+            field="--by",
+            remedy='Add it: --by "Ana Diaz".',
+        )
+    return f"{here} (operator)"
 
 
 def _stuck(action: Action, now: float) -> bool:
