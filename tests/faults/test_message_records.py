@@ -13,6 +13,7 @@ from deploy.actions.connection import connect
 from deploy.actions.owed import Owed
 from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.health.live_messages import LiveMessages
+from handlers.messages import lookup
 from handlers.messages.engine import Engine
 from handlers.messages.live import STOP
 from handlers.messages.live_family import LiveFamily
@@ -33,7 +34,9 @@ from tests.faults.message_scene import (
     Bot,
     Call,
     Clock,
+    Life,
     Lost,
+    MortalSlack,
     Seen,
     pass_by,
     refusal,
@@ -281,6 +284,38 @@ def test_a_message_that_slack_refused_is_tried_anew_or_dropped_for_whoever_keeps
     assert MessageStore(redis, "bot-2").take("watch", "r1") is not None
     with pytest.raises(Conflict, match="A bot works on the message watch:r1 now"):
         unshown.drop("watch:r1", "no")
+
+
+def test_a_post_that_may_stand_is_found_among_all_that_was_posted_after_it(
+    redis: Any, person: Person, client: WebClient
+) -> None:
+    store = MessageStore(redis, "one")
+    begun(redis, "r1")
+    record = taken(redis, "one", "r1")
+    assert store.spend(record, [], Intent("", OPS)) == 0
+    posted = client.chat_postMessage(
+        channel=OPS, text="first look", metadata=lookup.metadata(record)
+    )
+    store.release(record, 0)
+    record = taken(redis, "one", "r1")
+    record = store.lost(record, "cannot be known", record.intent)
+    store.done(record, 1, "d", 0, final=False)
+    UnshownMessages(redis, "operator").again("watch:r1")
+    record = taken(redis, "one", "r1")
+    intent = record.intent
+    assert intent is not None
+    asked: list[Call] = []
+
+    def answers(call: Call) -> Exception | None:
+        asked.append(call)
+        return None
+
+    slack = MortalSlack(client, Life(), answers)
+    place = lookup.find(slack, record, intent, lambda method: None)
+    assert place == Place(OPS, posted["ts"])
+    ((_, window),) = asked
+    assert float(window["latest"]) == pytest.approx(intent.until + lookup.SKEW_SECONDS)
+    assert float(window["oldest"]) < float(posted["ts"]) < float(window["latest"])
 
 
 @pytest.mark.parametrize("stands", [True, False])
