@@ -167,6 +167,13 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     for command in (repost, drop):
         command.add_argument("name", metavar="MESSAGE", help="as `admin messages` lists it")
         command.add_argument("--reason", required=True, help="why, for the audit trail")
+    for command in (end, repost, drop):
+        command.add_argument(
+            "--by",
+            default="",
+            metavar="NAME",
+            help="who you are, for the audit trail; required where your login does not say so",
+        )
     actions.add_argument("--stuck", action="store_true", help="only those that no bot works on")
     end.add_argument("--reason", required=True, help="why, for its message and the audit trail")
     end.add_argument(
@@ -262,14 +269,19 @@ def _admin(options: argparse.Namespace) -> int:
         return admin.show(options.config, options.id)
     if options.admin == "end":
         return admin.end(
-            options.config, options.id, options.state, options.reason, even_held=options.even_held
+            options.config,
+            options.id,
+            options.state,
+            options.reason,
+            by=options.by,
+            even_held=options.even_held,
         )
     if options.admin == "messages":
         return admin.messages(options.config)
     if options.admin == "repost-message":
-        return admin.repost(options.config, options.name, options.reason)
+        return admin.repost(options.config, options.name, options.reason, by=options.by)
     if options.admin == "drop-message":
-        return admin.drop(options.config, options.name, options.reason)
+        return admin.drop(options.config, options.name, options.reason, by=options.by)
     return admin.leases(options.config)
 
 

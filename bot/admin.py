@@ -5,6 +5,7 @@ like any other, and names who made it and why.
 """
 
 import getpass
+import os
 import secrets as entropy
 import socket
 from collections.abc import Iterable, Sequence
@@ -16,15 +17,20 @@ from bot.settings import load_secrets, load_settings
 from deploy.actions import connection, endings
 from deploy.actions.action import Action, State
 from deploy.actions.audit import AuditLog
-from deploy.actions.fencing import Fences
+from deploy.actions.fencing import Fences, HeldLease
+from deploy.actions.inbox import Inbox
 from deploy.actions.store import ActionStore
-from deploy.changes.decide import checked_reason
+from deploy.changes.decide import Ending, checked_reason
 from deploy.changes.kinds import KINDS, codec_of
-from deploy.errors import Conflict, GatewayBotError, NotFound
+from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound
+from deploy.gateway import GatewayRef
+from deploy.kube.cluster import Cluster
 from deploy.masking import mask_secrets
 from deploy.observed import inventory
 from deploy.times import minute_of
+from handlers.actions import again
 from handlers.messages.unshown import UnshownMessages
+from handlers.slack.request_inbox import RequestInbox
 
 _NOT_ENDED = {
     "gone": "There is no action {id}; what ended is kept for `redis.keep_days`.",
@@ -36,6 +42,11 @@ _REMEDIES = {
     "not-running": "It can be cancelled in Slack, and expires automatically.",
     "held": "Stop it in Slack with `/gateway stop {id}`, or add --even-held.",
 }
+
+_NOBODY = ("", "gateway-bot")
+"""Logins that name no person: none at all, and the user of the bot's image."""
+_LONGEST_NAME = 80
+_OWNER = "operator"
 
 
 def actions(config: Path, *, stuck: bool = False) -> int:
@@ -87,15 +98,29 @@ def show(config: Path, action_id: str) -> int:
     return 0
 
 
-def end(config: Path, action_id: str, state: str, reason: str, *, even_held: bool = False) -> int:
-    """End a running action as `unknown` or `failed`. Conflict where it does not run, or where a bot has
-    it and `even_held` is not given; InvalidInput without a reason."""
-    why, by = checked_reason(reason), _operator()
+def end(
+    config: Path,
+    action_id: str,
+    state: str,
+    reason: str,
+    *,
+    by: str = "",
+    even_held: bool = False,
+) -> int:
+    """End a running action as `unknown` or `failed`; `by` is who does, where the machine does not know
+    them. Conflict where it does not run, or where a bot has it and `even_held` is not given;
+    InvalidInput without a reason or a name."""
+    why, by = checked_reason(reason), _operator(by)
     outcome = endings.forced(State(state), by, why)
-    decision = _store(config).force_end(
+    redis = _redis(config)
+    store = _store_in(redis, config)
+    decision = store.force_end(
         action_id, outcome, by=by, request_id=f"admin:{entropy.token_hex(8)}", even_held=even_held
     )
     action = decision.action
+    if action is not None and (decision.counted or decision.result == "already"):
+        # Also once it has ended: whoever ended it so may have got no further than that.
+        _ending(redis, store)(action, outcome)
     if not decision.counted:
         known = {
             "id": action_id,
@@ -110,8 +135,18 @@ def end(config: Path, action_id: str, state: str, reason: str, *, even_held: boo
     return 0
 
 
+def _ending(redis: Any, store: ActionStore) -> Ending:
+    """What the end of an action owes others; a bot that runs does it."""
+    requests = RequestInbox(Inbox(redis), lambda request: None)
+    return Ending(
+        store,
+        lambda action, request_id: requests.accept(again.renewal(action, request_id)),
+        lambda action, request_id: requests.accept(again.look(action, request_id)),
+    )
+
+
 def leases(config: Path) -> int:
-    """Print who holds the Lease of each gateway; 1 where a cluster could not be read."""
+    """Print who holds the Lease of each gateway; 1 where one could not be read."""
     settings = load_settings(config)
     rows: list[tuple[str, ...]] = []
     unread: list[str] = []
@@ -122,15 +157,10 @@ def leases(config: Path) -> int:
             unread += (f"cluster {name}: {why}" for why in found.refused)
             for deployment in filter(inventory.is_gateway, found.items):
                 ref = inventory.ref_of(name, deployment)
-                held = fences.held(ref)
-                if held is None:
-                    rows.append((str(ref), "", "", "", "never taken"))
-                    continue
-                ends = "free"
-                if held.holder:
-                    left = held.until - cluster.now()
-                    ends = f"for {left:.0f}s" if left > 0 else f"lapsed {-left:.0f}s ago"
-                rows.append((str(ref), held.holder, held.action_id, str(held.fence), ends))
+                try:
+                    rows.append(_lease(ref, fences.held(ref), cluster))
+                except GatewayBotError as error:
+                    unread.append(f"the Lease of {ref}: {error.happened}")
         except GatewayBotError as error:
             unread.append(f"cluster {name}: {error.happened}")
         finally:
@@ -141,38 +171,48 @@ def leases(config: Path) -> int:
     return 1 if unread else 0
 
 
+def _lease(ref: GatewayRef, held: HeldLease | None, cluster: Cluster) -> tuple[str, ...]:
+    if held is None:
+        return str(ref), "", "", "", "never taken"
+    ends = "free"
+    if held.holder:
+        left = held.until - cluster.now()
+        ends = f"for {left:.0f}s" if left > 0 else f"lapsed {-left:.0f}s ago"
+    return str(ref), held.holder, held.action_id, str(held.fence), ends
+
+
 def messages(config: Path) -> int:
     """Print the messages that do not show what they should, those that fail the longest first."""
-    found = UnshownMessages(_redis(config), _operator()).all()
+    found = UnshownMessages(_redis(config), _OWNER).all()
     rows = [(e.name, minute_of(e.since) if e.since else "", _one_line(e.why)) for e in found]
     _table(("MESSAGE", "SINCE", "WHY"), rows)
     return 0
 
 
-def repost(config: Path, name: str, reason: str) -> int:
-    """Have a message tried anew. NotFound where there is none; InvalidInput without a reason."""
-    why, redis = checked_reason(reason), _redis(config)
-    UnshownMessages(redis, _operator()).again(name)
-    _record(config, redis, "message tried again", name, why)
+def repost(config: Path, name: str, reason: str, *, by: str = "") -> int:
+    """Have a message tried anew. NotFound where there is none; InvalidInput as for `end`."""
+    why, by, redis = checked_reason(reason), _operator(by), _redis(config)
+    UnshownMessages(redis, _OWNER).again(name)
+    _record(config, redis, "message tried again", name, by, why)
     print(f"The bot tries the message {name} again now.")
     return 0
 
 
-def drop(config: Path, name: str, reason: str) -> int:
-    """Have a message never shown again. NotFound where there is none; InvalidInput without a reason."""
-    why, redis, by = checked_reason(reason), _redis(config), _operator()
-    UnshownMessages(redis, by).drop(name, f"dropped by {by}: {why}")
-    _record(config, redis, "message dropped", name, why)
+def drop(config: Path, name: str, reason: str, *, by: str = "") -> int:
+    """Have a message never shown again. NotFound where there is none; InvalidInput as for `end`."""
+    why, by, redis = checked_reason(reason), _operator(by), _redis(config)
+    UnshownMessages(redis, _OWNER).drop(name, f"dropped by {by}: {why}")
+    _record(config, redis, "message dropped", name, by, why)
     print(f"The message {name} is not tried again. Its action or warning is not changed by that.")
     return 0
 
 
-def _record(config: Path, redis: Any, event: str, name: str, why: str) -> None:
+def _record(config: Path, redis: Any, event: str, name: str, by: str, why: str) -> None:
     """Into the audit trail: what was done to a message from the command line."""
     now = connection.now_of(redis)
     AuditLog(redis, key=audit_key(load_secrets(load_settings(config)))).append(
         event,
-        _operator(),
+        by,
         why,
         subject=f"message-{name}",
         kind="message",
@@ -187,17 +227,34 @@ def _redis(config: Path) -> Any:
 
 
 def _store(config: Path) -> ActionStore:
+    return _store_in(_redis(config), config)
+
+
+def _store_in(redis: Any, config: Path) -> ActionStore:
     keep_days = load_settings(config).redis.keep_days
-    return ActionStore(_redis(config), codec_of(KINDS), keep_days=keep_days)
+    return ActionStore(redis, codec_of(KINDS), keep_days=keep_days)
 
 
-def _operator() -> str:
-    """The person at this machine, as far as it knows."""
+def _operator(given: str) -> str:
+    """Who does it, for the audit trail: the name that was given, and the login at this machine.
+    InvalidInput where neither names a person."""
+    name = _one_line(given)
+    if len(name) > _LONGEST_NAME:
+        raise InvalidInput(f"A name can have at most {_LONGEST_NAME} characters.", field="--by")
     try:
-        name = getpass.getuser()
+        login = getpass.getuser()
     except (KeyError, OSError):
-        name = "an unknown user"
-    return f"{name}@{socket.gethostname()} (operator)"
+        login = ""
+    here = f"{login or 'unknown'}@{socket.gethostname()}"
+    if name:
+        return f"{name}, as {here} (operator)"
+    if login in _NOBODY or "KUBERNETES_SERVICE_HOST" in os.environ:
+        raise InvalidInput(
+            f"The audit trail needs your name: {here} could be anybody.",
+            field="--by",
+            remedy='Add it: --by "Ana Diaz".',
+        )
+    return f"{here} (operator)"
 
 
 def _stuck(action: Action, now: float) -> bool:

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.clients import audit_key, clusters_of, redis_of
+from bot.clients import audit_annotation, audit_key, clusters_of, redis_of
 from bot.settings import Secrets, Settings, load_secrets, load_settings
 from deploy.actions.audit import AuditLog, Sealed, faults, read_lines
-from deploy.actions.audit_heads import Head, head_of, merged, missing
+from deploy.actions.audit_heads import Head, between, gaps, head_of, merged, missing, parts
 from deploy.actions.audit_index import ref_of
 from deploy.actions.fencing import Fences
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
@@ -33,25 +33,30 @@ class _Report:
     """What a look through the trail came to, in words."""
 
     changed: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
-    def print(self, count: int, compared: int) -> int:
-        """Print it; the exit status."""
+    def print(self, count: int, compared: int, annotation: str) -> int:
+        """Print it; the exit status. `annotation` is where Leases have the trail's newest entry."""
         for word, lines in (
             ("CHANGED", self.changed),
+            ("MISSING", self.gaps),
             ("SHORTER", self.missing),
             ("UNREAD", self.unread),
         ):
             for line in lines:
                 print(f"{word:<8} {line}")
-        if self.changed or self.missing:
-            print(f"{count} entries, {len(self.changed)} wrong, {len(self.missing)} signs of more")
+        if self.missing and compared:
+            print(f"{'':<8} Leases record the newest entry in the annotation {annotation}")
+        if self.changed or self.gaps or self.missing:
+            more = len(self.gaps) + len(self.missing)
+            print(f"{count} entries, {len(self.changed)} wrong, {more} signs of more")
             return 1
         if not count and self.unread:
             print("0 entries; whether there were more could not be read everywhere")
             return 1
-        if not count:
+        if not count and not compared:
             print("0 entries, and nothing outside Redis has recorded any")
             return 0
         told = f"; compared with {compared} records outside Redis" if compared else ""
@@ -67,35 +72,44 @@ def verify(config: Path, files: Sequence[Path] = ()) -> int:
     """
     settings = load_settings(config)
     secrets = load_secrets(settings)
-    report, key = _Report(), audit_key(secrets)
-    lines = [line for path in files for line in _text(path).splitlines()]
-    written = merged(read_lines(lines))
-    for place, part in enumerate(written):
-        report.changed += faults(part, start="" if place else None, key=key)
-    for earlier, later in itertools.pairwise(written):
-        ended, again = head_of(earlier), head_of(later[:1])
-        at = _moment(later[0])
-        if ended and again:
-            report.missing.append(
-                f"the trail was begun anew at {at}, after entry {ended.n}: Redis had lost it"
-            )
-    heads = dict(_heads(settings, report))
-    if written and (newest := head_of(written[-1])):
-        heads["the file" if len(files) == 1 else "one of the files"] = newest
+    report, annotation = _Report(), audit_annotation(secrets)
+    lines = read_lines(line for path in files for line in _text(path).splitlines())
+    # Before Redis: it may only have come further since.
+    heads = dict(_heads(settings, annotation, report))
+    log = _log(settings, secrets)
     try:
-        log = _log(settings, secrets)
         stored = log.stored()
-        count, found = log.verify(stored)
     except Unavailable as error:
         if not files:
             raise
         report.unread.append(f"Redis: {error.happened}")
-        count = sum(map(len, written))
-    else:
+        stored = None
+    written = merged([*lines, *between(lines, stored.entries if stored else ())])
+    _look_through(written, audit_key(secrets), report)
+    if written and (newest := head_of(written[-1])):
+        heads["the file" if len(files) == 1 else "one of the files"] = newest
+    count = sum(map(len, written))
+    if stored is not None:
+        entries, found = log.verify(stored)
         report.changed += found
         report.missing += missing(stored, heads)
-        count = sum(map(len, written)) if files else count
-    return report.print(count, len(heads))
+        count = count if files else entries
+    return report.print(count, len(heads), annotation)
+
+
+def _look_through(written: Sequence[Sequence[Sealed]], key: bytes, report: _Report) -> None:
+    """What is wrong with, and missing from, what files have as one trail, or several."""
+    for place, whole in enumerate(written):
+        report.gaps += gaps(whole)
+        for at, part in enumerate(parts(whole)):
+            report.changed += faults(part, start="" if place and not at else None, key=key)
+    for earlier, later in itertools.pairwise(written):
+        ended, again = head_of(earlier), head_of(later[:1])
+        if ended and again:
+            report.missing.append(
+                f"the trail was begun anew at {_moment(later[0])}, after entry {ended.n}: Redis had "
+                "lost it"
+            )
 
 
 def export(config: Path, gateway: str = "", since: str = "", until: str = "") -> int:
@@ -105,7 +119,7 @@ def export(config: Path, gateway: str = "", since: str = "", until: str = "") ->
     log = _log(settings, load_secrets(settings))
     now = time.time()
     first, last = _bound("since", since, now), _bound("until", until, now)
-    for each in log.stored():
+    for each in log.stored().entries:
         at = _at(each)
         if (first is not None and at < first) or (last is not None and at >= last):
             continue
@@ -119,25 +133,33 @@ def _log(settings: Settings, secrets: Secrets) -> AuditLog:
     return AuditLog(redis_of(settings, secrets)(), key=audit_key(secrets))
 
 
-def _heads(settings: Settings, report: _Report) -> Iterator[tuple[str, Head]]:
+def _heads(settings: Settings, annotation: str, report: _Report) -> Iterator[tuple[str, Head]]:
     """How far the trail had come by the Leases of gateways."""
     clusters = clusters_of(settings)
     for name, cluster in clusters.items():
         try:
-            yield from _heads_on(name, cluster, report)
+            yield from _heads_on(name, cluster, annotation, report)
         except GatewayBotError as error:
             report.unread.append(f"cluster {name}: {error.happened}")
         finally:
             cluster.close()
 
 
-def _heads_on(name: str, cluster: Cluster, report: _Report) -> Iterator[tuple[str, Head]]:
-    fences, found = Fences({name: cluster}), cluster.everywhere("Deployment")
+def _heads_on(
+    name: str, cluster: Cluster, annotation: str, report: _Report
+) -> Iterator[tuple[str, Head]]:
+    fences = Fences({name: cluster}, annotation=annotation)
+    found = cluster.everywhere("Deployment")
     report.unread += (f"cluster {name}: {why}" for why in found.refused)
     for deployment in found.items:
         if inventory.is_gateway(deployment):
             ref = inventory.ref_of(name, deployment)
-            if (head := fences.head(ref)) is not None:
+            try:
+                head = fences.head(ref)
+            except GatewayBotError as error:
+                report.unread.append(f"the Lease of {ref}: {error.happened}")
+                continue
+            if head is not None:
                 yield f"the Lease of {ref}", head
 
 

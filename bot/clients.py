@@ -12,6 +12,7 @@ from bot.environment_settings import ApprovalSettings, EnvironmentSettings, Peop
 from bot.settings import Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
 from deploy.actions import connection
+from deploy.actions.audit_heads import annotation_of
 from deploy.azure import ApimInstance, ArmClient
 from deploy.clouds import PUBLIC, cloud_of
 from deploy.expiry.automatic import Automatic
@@ -62,6 +63,12 @@ def audit_key(secrets: Secrets) -> bytes:
     """What the hashes of the audit trail are made with; empty where there is none."""
     key = secrets.audit_key
     return key.get_secret_value().encode() if key is not None else b""
+
+
+def audit_annotation(secrets: Secrets) -> str:
+    """Where Leases note how far the trail of these bots has come. Who they are is what they hash with,
+    else what they sign in to Slack with: no other bot has that, and Redis need not keep it."""
+    return annotation_of(audit_key(secrets) or secrets.slack_bot_token.get_secret_value().encode())
 
 
 def credential_of(settings: Settings, secrets: Secrets) -> TokenCredential:

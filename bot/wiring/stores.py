@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from bot.bell import Bell
-from bot.clients import audit_key, redis_of
+from bot.clients import audit_annotation, audit_key, redis_of
 from bot.settings import Secrets, Settings
 from deploy.actions.audit import AuditLog
 from deploy.actions.batches import Batches
@@ -40,7 +40,7 @@ class Stores:
 
     `changed` rings with the id of each action that this bot has changed, `arrived` with each request
     it has accepted, `marked` with the key of a message that is behind and that a person waits
-    for.
+    for. `audit_annotation` is where Leases note how far `audit` has come.
     """
 
     owner: str
@@ -52,6 +52,7 @@ class Stores:
     batches: Batches
     batches_at_once: Batches
     audit: AuditLog
+    audit_annotation: str
     windows: Windows
     tracker: Tracker
     inbox: Inbox
@@ -92,6 +93,7 @@ def stores_of(
         batches=Batches(redis, keep_days=settings.redis.keep_days),
         batches_at_once=Batches(prompt, keep_days=settings.redis.keep_days),
         audit=audit,
+        audit_annotation=audit_annotation(secrets),
         windows=Windows(prompt, audit, partial(_shown, MessageStore(prompt, owner))),
         tracker=Tracker(redis, owner),
         inbox=inbox,

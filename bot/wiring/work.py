@@ -62,7 +62,7 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
     runs = Runs(
         stores.store,
         GatewayLeases(stores.redis),
-        Fences(outside.patient, stores.audit.newest),
+        Fences(outside.patient, stores.audit.newest, stores.audit_annotation),
         {
             name: Authorized(each.executor, changes.policies)
             for name, each in changes.carrying.items()

@@ -10,7 +10,7 @@ import hmac
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ from deploy.actions.codec import Unreadable
 from deploy.actions.connection import Script, redis_errors
 from deploy.actions.records import canonical
 from deploy.actions.versions import LeftAlone, check, reading
+from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,14 @@ return #old
 """
 """What is older goes; the hash of the last that went stays as the start of the chain."""
 
+_NEWEST = """
+return {redis.call('HMGET', KEYS[2], 'anchor', 'n', 'hash'),
+        redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[1])}
+"""
+"""The head and the newest entries, of one moment."""
+_READS = 10
+"""So many times a trail is read that is trimmed meanwhile."""
+
 
 @dataclass(frozen=True)
 class AuditEntry:
@@ -82,6 +91,18 @@ class Sealed:
 
     text: str
     hash: str
+
+
+@dataclass(frozen=True)
+class Trail:
+    """The trail as it was at one moment: every entry, oldest first, and the head beside them, which
+    outlives trimming. `anchor` is the hash before the first entry, `n` and `end` are number and
+    hash of the newest entry that was written; 0 and empty where none was."""
+
+    entries: tuple[Sealed, ...]
+    anchor: str = ""
+    n: int = 0
+    end: str = ""
 
 
 def seal(entry: AuditEntry, key: bytes = b"") -> Sealed:
@@ -152,6 +173,7 @@ class AuditLog:
         self._log, self._head = f"{self._base}:log", f"{self._base}:head"
         self._append = Script(client, _APPEND)
         self._trim = Script(client, _TRIM)
+        self._newest = Script(client, _NEWEST)
         self._index = AuditIndex(client, self._base, self._log, self._keep_ms)
         self._left_alone = LeftAlone(log)
 
@@ -219,22 +241,23 @@ class AuditLog:
         return f"{n}:{last}" if n and last else ""
 
     @redis_errors
-    def stored(self) -> list[Sealed]:
-        """Every entry as it is stored, oldest first."""
-        return list(self._newest_first())[::-1]
+    def stored(self) -> Trail:
+        """Every entry as it is stored, with the head of the same moment, whatever is appended and
+        trimmed meanwhile. Raises Unavailable too where it is trimmed all the time."""
+        for _ in range(_READS):
+            (anchor, n, end), page = self._newest(keys=[self._log, self._head], args=[_PAGE])
+            found = [Sealed(stored[1], stored[3]) for _, stored in page]
+            if len(page) == _PAGE:
+                found += self._newest_first(before=page[-1][0])
+            if self._client.hget(self._head, "anchor") == anchor:
+                return Trail(tuple(found[::-1]), anchor or "", int(n or 0), end or "")
+        raise Unavailable("The audit trail is being trimmed.", remedy="Try again in a minute.")
 
-    @redis_errors
-    def verify(self, chain: Sequence[Sealed] | None = None) -> tuple[int, list[str]]:
-        """How many entries there are, and what is wrong with them. `chain` is what `stored` gave."""
-        head = self._client.hgetall(self._head)
-        chain = self.stored() if chain is None else chain
-        found = faults(
-            chain,
-            start=str(head.get("anchor", "")),
-            end=str(head["hash"]) if "hash" in head else None,
-            key=self._key,
-        )
-        return len(chain), list(found)
+    def verify(self, trail: Trail | None = None) -> tuple[int, list[str]]:
+        """How many entries there are, and what is wrong with them. `trail` is what `stored` gave."""
+        trail = self.stored() if trail is None else trail
+        found = faults(trail.entries, start=trail.anchor, end=trail.end or None, key=self._key)
+        return len(trail.entries), list(found)
 
     def _readable(self, stored: Iterable[Sealed]) -> Iterator[AuditEntry]:
         for sealed in stored:
@@ -259,8 +282,8 @@ class AuditLog:
                     for _, stored in found:
                         yield Sealed(stored["entry"], stored["hash"])
 
-    def _newest_first(self, after: str = "") -> Iterator[Sealed]:
-        position = "+"
+    def _newest_first(self, after: str = "", before: str = "") -> Iterator[Sealed]:
+        position = f"({before}" if before else "+"
         first = f"({after}" if after else "-"
         while True:
             page = self._client.xrevrange(self._log, position, first, count=_PAGE)

@@ -2,17 +2,22 @@
 
 Whoever holds a gateway's Lease notes there the newest entry of the trail, and standard output has
 all of them. So a Redis that was lost, emptied or restored is told from one in which nothing was ever
-written, and the lines that several bots wrote make one trail again.
+written, and the lines that several bots wrote make one trail again. Bots with separate Redis may look
+after one cluster: each trail has its own annotation, so that none is compared with another's.
 """
 
+import hashlib
+import hmac
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.actions.audit import Sealed
+from deploy.actions.audit import Sealed, Trail
 
-HEAD_ANNOTATION = "gateway-bot.io/audit-head"
+_HEAD_ANNOTATION = "gateway-bot.io/audit-head-"
+_IDENTITY = b"gateway-bot: whose audit trail this is"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,12 @@ class Head:
         return f"{self.n}:{self.hash}"
 
 
+def annotation_of(secret: bytes) -> str:
+    """The annotation in which the trail of the bots with this secret is noted: the same on each
+    replica, after restarts and after a loss of Redis. It tells nothing of the secret."""
+    return _HEAD_ANNOTATION + hmac.new(secret, _IDENTITY, hashlib.sha256).hexdigest()[:16]
+
+
 def newer(known: str, head: str) -> str:
     """The further one of two heads as they are noted. A trail that was begun anew does not replace
     what was known of the earlier one."""
@@ -42,10 +53,12 @@ def newer(known: str, head: str) -> str:
     return head
 
 
-def missing(chain: Sequence[Sealed], heads: Mapping[str, Head]) -> Iterator[str]:
-    """What `heads`, by where each is known from, show to be missing from a chain, in words."""
-    known = {n: each.hash for each in chain if (n := _number(each))}
-    newest, first = max(known, default=0), min(known, default=0)
+def missing(trail: Trail, heads: Mapping[str, Head]) -> Iterator[str]:
+    """What `heads`, by where each is known from, show to be missing from a trail, in words. What was
+    trimmed is not missing: the trail's own head outlives that."""
+    known = {n: each.hash for each in trail.entries if (n := _number(each))}
+    known.setdefault(trail.n, trail.end)
+    newest, first = max(known), min(known)
     where, furthest = max(heads.items(), key=lambda each: each[1].n, default=("", Head(0, "")))
     if furthest.n > newest:
         ends = f"ends with entry {newest}" if newest else "has no entries"
@@ -80,12 +93,13 @@ def merged(lines: Iterable[Sealed]) -> list[list[Sealed]]:
     ends: dict[str, _Chain] = {}
     unnumbered: list[Sealed] = []
     for _, _, each in sorted(_numbered(lines, unnumbered), key=lambda entry: entry[:2]):
-        data = json.loads(each.text)
-        before = str(data.get("prev", ""))
+        before = _before(each)
         chain = ends.pop(before, None) if before else None
         if chain is None and before and chains:
             # One before it is missing; which, is for whoever looks through the chain.
-            chain = max(chains, key=lambda c: c.last)
+            number = _number(each)
+            open_still = [c for c in chains if c.last < number]
+            chain = max(open_still or chains, key=lambda c: c.last)
         if chain is None:
             chain = _Chain()
             chains.append(chain)
@@ -96,6 +110,53 @@ def merged(lines: Iterable[Sealed]) -> list[list[Sealed]]:
     if unnumbered:
         found = [*found[:-1], [*(found[-1] if found else []), *unnumbered]]
     return found
+
+
+def between(lines: Iterable[Sealed], stored: Sequence[Sealed]) -> list[Sealed]:
+    """Those of the `stored` entries that are missing between lines, and that the lines bind: by their
+    hashes they lead up to a later line. What was written before the first line is not missing."""
+    written = list(lines)
+    known = {each.hash for each in written}
+    wanted = {_before(each) for each in written} - known
+    first = min((n for each in written if (n := _number(each))), default=0)
+    found = []
+    for each in reversed(stored):
+        if each.hash in wanted and _number(each) > first:
+            found.append(each)
+            wanted.add(_before(each))
+    return [each for each in found if each.hash not in known]
+
+
+def parts(chain: Sequence[Sealed]) -> list[list[Sealed]]:
+    """A chain, cut wherever entries are missing between two that tell their numbers."""
+    found: list[list[Sealed]] = []
+    for each in chain:
+        last = found[-1][-1] if found else None
+        if last is None or (_lacks(last, each)):
+            found.append([])
+        found[-1].append(each)
+    return found
+
+
+def gaps(chain: Sequence[Sealed]) -> Iterator[str]:
+    """The entries that are missing between the parts of a chain, in words."""
+    for earlier, later in itertools.pairwise(parts(chain)):
+        first, last = _number(earlier[-1]) + 1, _number(later[0]) - 1
+        if first == last:
+            yield f"entry {first} is in none of the files"
+        else:
+            yield f"entries {first}–{last} are in none of the files"
+
+
+def _lacks(earlier: Sealed, later: Sealed) -> bool:
+    """Whether there were entries between the two."""
+    follows = _before(later) == earlier.hash
+    return not follows and 0 < _number(earlier) < _number(later) - 1
+
+
+def _before(each: Sealed) -> str:
+    """The hash of the entry before it; empty where there was none."""
+    return str(_data(each).get("prev", ""))
 
 
 def _numbered(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.actions.audit_heads import HEAD_ANNOTATION, Head, newer
+from deploy.actions.audit_heads import Head, newer
 from deploy.annotations import ACTION_ANNOTATION, MANAGER, PART_OF_LABEL
 from deploy.errors import Conflict, GatewayBotError, NotFound, Unavailable
 from deploy.gateway import GatewayRef
@@ -100,11 +100,16 @@ class Fences:
     """The Leases of every gateway."""
 
     def __init__(
-        self, clusters: Mapping[str, Cluster], newest: Callable[[], str] = lambda: ""
+        self,
+        clusters: Mapping[str, Cluster],
+        newest: Callable[[], str] = lambda: "",
+        annotation: str = "",
     ) -> None:
-        """`newest` is how far the audit trail has come, which each Lease notes (`audit_heads`)."""
+        """`newest` is how far the audit trail has come, which each Lease notes in that `annotation`
+        (`audit_heads`), the trail's own; without one nothing is noted."""
         self._clusters = clusters
         self._newest = newest
+        self._annotation = annotation
 
     def seen(self, ref: GatewayRef) -> int:
         """The highest fence that the gateway's Lease has seen; 0 where there is none.
@@ -127,7 +132,8 @@ class Fences:
         for _ in range(_TRIES):
             lease = cluster.get(_KIND, ref.namespace, lease_name(ref))
             now = cluster.now()
-            wanted = _taken(lease, ref, action_id, owner, fence, seconds, now, noted)
+            wanted = _taken(lease, ref, action_id, owner, fence, seconds, now)
+            _note(wanted, self._annotation, noted)
             try:
                 if lease is None:
                     cluster.create(wanted)
@@ -145,7 +151,7 @@ class Fences:
         known."""
         lease = self._cluster(ref).get(_KIND, ref.namespace, lease_name(ref))
         noted = ((lease or {}).get("metadata") or {}).get("annotations") or {}
-        return Head.parse(str(noted.get(HEAD_ANNOTATION, "")))
+        return Head.parse(str(noted.get(self._annotation, "")))
 
     def held(self, ref: GatewayRef) -> HeldLease | None:
         """Who has the gateway's Lease; None where there is none."""
@@ -153,6 +159,8 @@ class Fences:
         return held_of(lease) if lease else None
 
     def _noted(self) -> str:
+        if not self._annotation:
+            return ""
         try:
             return self._newest()
         except GatewayBotError:
@@ -240,7 +248,6 @@ def _taken(
     fence: int,
     seconds: float,
     now: float,
-    newest: str,
 ) -> Manifest:
     """The Lease as it is when this run has it."""
     before = held_of(lease) if lease else HeldLease("", 0, "", 0.0, 0)
@@ -251,7 +258,6 @@ def _taken(
         raise FenceTooLow(ref, before.fence)
     metadata: dict[str, Any] = dict(lease["metadata"]) if lease else {}
     noted = metadata.get("annotations") or {}
-    newest = newer(str(noted.get(HEAD_ANNOTATION, "")), newest)
     metadata |= {
         "name": lease_name(ref),
         "namespace": ref.namespace,
@@ -262,7 +268,6 @@ def _taken(
         },
         "annotations": {
             **noted,
-            **({HEAD_ANNOTATION: newest} if newest else {}),
             FENCE_ANNOTATION: str(fence),
             ACTION_ANNOTATION: action_id,
         },
@@ -282,6 +287,13 @@ def _taken(
             "leaseTransitions": before.transitions + int(changed),
         },
     }
+
+
+def _note(lease: Manifest, annotation: str, newest: str) -> None:
+    """Note in a Lease how far the audit trail has come, unless it has a further one."""
+    noted = lease["metadata"]["annotations"]
+    if head := newer(str(noted.get(annotation, "")), newest):
+        noted[annotation] = head
 
 
 def _moment(seconds: float) -> str:

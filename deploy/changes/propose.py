@@ -262,14 +262,22 @@ class Proposer:
         return action
 
     def _replace_earlier(self, action: Action, recent: Sequence[Action]) -> None:
-        """Of open plans of one person that are the same, or exclude each other, the newest stays."""
+        """Of open plans of one person that are the same, or exclude each other, the newest stays.
+
+        `recent` is what there was before this one was stored; with it, where it is delivered once more.
+        """
+        again = any(other.id == action.id for other in recent)
         if action.state is not State.PENDING:
             # Delivered once more: what became of it since stands.
             return
         for other in recent:
             if other.id == action.id or other.state is not State.PENDING:
                 continue
-            if other.created_at <= action.created_at and self._replaces(action, other):
+            if not self._replaces(action, other):
+                continue
+            # What is of the same millisecond was there before, else it knows of this one itself.
+            tied = other.created_at == action.created_at and not again
+            if other.created_at < action.created_at or tied:
                 self._supersede(other, _replaced(action.id))
 
     def _replaces(self, newer: Action, older: Action) -> bool:

@@ -40,7 +40,8 @@ def carried(message: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
 def find(
     slack: WebClient, record: MessageRecord, intent: Intent, spend: Callable[[str], None]
 ) -> Place | None:
-    """Where the post that was announced is; None where it is not among the newest thousand.
+    """Where the post that was announced is; None where it is not among the newest thousand of the time
+    in which it may have been made.
 
     `spend` is called with each method before it is used.
     """
@@ -57,6 +58,8 @@ def find(
         "include_all_metadata": True,
         "limit": _PAGE,
     }
+    if intent.until:
+        more["latest"] = str(intent.until + SKEW_SECONDS)
     if intent.thread:
         more["ts"] = intent.thread
     for _ in range(_PAGES):

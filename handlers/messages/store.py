@@ -38,13 +38,15 @@ class Place:
 class Intent:
     """A post that has started: of which line (empty for the message itself), to which channel or
     person, in which thread, and since when (epoch seconds, Redis' time). It
-    covers what has lines up to `cursor`."""
+    covers what has lines up to `cursor`. Once it was given up to look for it, it was made before `until`
+    if it was made; 0 before that."""
 
     line: str
     channel: str
     thread: str = ""
     since: float = 0.0
     cursor: int = 0
+    until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -226,9 +228,14 @@ class MessageStore:
         self._note(record, {"plain": " ".join(every)}, ["intent"])
         return replace(record, refused=every, intent=None)
 
-    def lost(self, record: MessageRecord, why: str) -> MessageRecord:
-        """It can never be shown, or whether it is shown cannot be known."""
-        self._note(record, {"lost": why}, ["intent"])
+    def lost(self, record: MessageRecord, why: str, unsure: Intent | None = None) -> MessageRecord:
+        """It can never be shown; or whether it is shown cannot be known, because a post of it that is
+        `unsure` may have been made. That post is looked for before the message is tried anew."""
+        fields = {"lost": why}
+        if unsure is not None:
+            times = {"since": unsure.since * 1000, "until": record.taken_at * 1000}
+            fields["unsure"] = json.dumps({**asdict(unsure), **times})
+        self._note(record, fields, ["intent"])
         return replace(record, lost=why, intent=None)
 
     @redis_errors
@@ -377,4 +384,5 @@ def _record_of(family: str, key: str, fields: Mapping[str, str], now: float) -> 
 
 def _intent_of(data: Mapping[str, Any]) -> Intent:
     since, cursor = float(data["since"]) / 1000, int(data.get("cursor", 0))
-    return Intent(data["line"], data["channel"], data["thread"], since, cursor)
+    until = float(data.get("until", 0)) / 1000
+    return Intent(data["line"], data["channel"], data["thread"], since, cursor, until)

@@ -185,7 +185,8 @@ class Turns:
         )
         if intent.line:
             return self.store.line_posted(record, intent.line, "")
-        return self.store.lost(record, f"whether it was posted cannot be known: {name(error)}")
+        why = f"whether it was posted cannot be known: {name(error)}"
+        return self.store.lost(record, why, intent)
 
     def _shown(self, record: MessageRecord, message: Message, digest: str) -> MessageRecord:
         """The record once the message stands there, or once one more place is found to be closed: what

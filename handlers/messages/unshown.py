@@ -7,7 +7,7 @@ from typing import Any
 from deploy.actions.codec import Unreadable
 from deploy.actions.connection import Script, redis_errors
 from deploy.actions.owed import member, tagged
-from deploy.actions.versions import guard
+from deploy.actions.versions import Newer, guard
 from deploy.errors import Conflict, NotFound
 from handlers.messages.scripts import VERSION
 from handlers.messages.store import MessageRecord, MessageStore
@@ -22,8 +22,16 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 local held = redis.call('HMGET', KEYS[1], 'owner', 'until')
 if held[1] and tonumber(held[2] or 0) > now then return 'held' end
 redis.call('HDEL', KEYS[1], 'lost', 'plain', 'failing', 'not_before', 'hash', 'closed')
-if redis.call('HEXISTS', KEYS[1], 'place') == 0 then redis.call('HDEL', KEYS[1], 'shown') end
-if why ~= '' then redis.call('HSET', KEYS[1], 'lost', why) end
+local unplaced = redis.call('HEXISTS', KEYS[1], 'place') == 0
+if unplaced then redis.call('HDEL', KEYS[1], 'shown') end
+if why ~= '' then
+  redis.call('HSET', KEYS[1], 'lost', why)
+else
+  -- A post of it that may stand is under way again: every bot looks for such a post first.
+  local unsure = redis.call('HGET', KEYS[1], 'unsure')
+  if unsure and unplaced then redis.call('HSETNX', KEYS[1], 'intent', unsure) end
+  redis.call('HDEL', KEYS[1], 'unsure')
+end
 redis.call('ZADD', KEYS[2], 0, name)
 return 'done'
 """
@@ -57,11 +65,12 @@ class UnshownMessages:
         return sorted(found, key=lambda each: (each.since is None, each.since or 0.0, each.name))
 
     def again(self, name: str) -> None:
-        """Have it tried anew, as if Slack had refused nothing of it. NotFound where there is none."""
+        """Have it tried anew, as if Slack had refused nothing of it. NotFound where there is none,
+        Newer where a newer bot wrote its record."""
         self._changed(name, "")
 
     def drop(self, name: str, why: str) -> None:
-        """Never show it. NotFound where there is none."""
+        """Never show it. NotFound and Newer as above."""
         self._changed(name, why)
 
     @redis_errors
@@ -69,6 +78,8 @@ class UnshownMessages:
         family, _, key = name.partition(":")
         record = tagged(self._prefix, f"record:{member(family, key)}")
         result = self._change(keys=[record, tagged(self._prefix, "owed")], args=[name, why])
+        if result == "newer":
+            raise Newer(f"The record of the message {name[:80]}")
         if result == "gone":
             raise NotFound(f"There is no message {name[:80]}.", remedy="List them first.")
         if result != "done":

@@ -1,6 +1,7 @@
 """`gateway-bot admin`: what is stuck is shown, and ended honestly and on record."""
 
 import getpass
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,19 +9,24 @@ import pytest
 import yaml
 
 from bot import admin
+from bot.__main__ import main
 from bot.sandbox.valkey import Valkey
 from deploy.actions.action import Action, Outcome, State
 from deploy.actions.audit import AuditLog
 from deploy.actions.audit_pump import AuditPump
+from deploy.actions.codec import Unreadable
 from deploy.actions.connection import connect
 from deploy.actions.fencing import Fences
+from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.reader import Interruption
 from deploy.actions.store import ActionStore
 from deploy.errors import Conflict, InvalidInput, NotFound
-from deploy.gateway import DEFAULT_REPOSITORY
+from deploy.gateway import DEFAULT_REPOSITORY, GatewayRef
 from deploy.kube.cluster import connect as connect_cluster
+from handlers.actions import again
 from handlers.messages.store import MessageStore, Place
+from handlers.slack.payloads import request_from_mapping
 from handlers.views.history import trail
 from tests.bot.test_settings import GOOD
 from tests.support.actions import CODEC, REF, ask, confirm
@@ -45,6 +51,7 @@ def config(tmp_path: Path, server: Valkey, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1")
     monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-1")
     monkeypatch.setenv("REDIS_URL", server.url)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     path = tmp_path / "gateway-bot.yaml"
     path.write_text(yaml.safe_dump(GOOD))
     return path
@@ -141,6 +148,71 @@ def test_what_does_not_run_is_not_ended_from_outside(store: ActionStore, config:
         admin.end(config, "ZZZZZZ", "unknown", "why not")
     with pytest.raises(InvalidInput, match="A reason is required"):
         admin.end(config, "BBBBBB", "unknown", " ")
+
+
+def test_open_plans_of_the_gateway_are_looked_at_by_a_bot_once_a_run_is_ended_from_outside(
+    store: ActionStore, server: Valkey, config: Path
+) -> None:
+    running(store, server, seconds=0)
+    ask(store, "BBBBBB")
+    ask(store, "CCCCCC", ref=GatewayRef("west", "dev", "edge-2"))
+    admin.end(config, "AAAAAA", "unknown", "the node is gone")
+    redis = connect(server.url)
+    owed = redis.zrange("gateway-bot:{inbox}:open", 0, -1)
+    (stored,) = [Inbox(redis).claim(key, "bot-2", 60) for key in owed]
+    asked = request_from_mapping(json.loads(stored or ""))
+    assert (asked.verb, asked.options) == (again.VERB, {"action": "BBBBBB", "look": True})
+    with pytest.raises(Conflict, match="AAAAAA has ended"):
+        admin.end(config, "AAAAAA", "unknown", "again")
+    assert redis.zcard("gateway-bot:{inbox}:open") == 1
+
+
+@pytest.mark.parametrize("place", ["a pod", "the image", "no login"])
+def test_where_the_login_names_nobody_an_operator_gives_a_name(
+    store: ActionStore,
+    server: Valkey,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    if place == "a pod":
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    elif place == "the image":
+        monkeypatch.setattr(getpass, "getuser", lambda: "gateway-bot")
+    else:
+        monkeypatch.setattr(getpass, "getuser", _no_login)
+    running(store, server, seconds=0)
+    redis = connect(server.url)
+    MessageStore(redis, "bot-1").adopt("action", "AAAAAA", Place("C1", "1.1"))
+    with pytest.raises(InvalidInput, match="The audit trail needs your name") as refused:
+        admin.end(config, "AAAAAA", "unknown", "it hangs")
+    assert refused.value.field == "--by"
+    for change in (admin.repost, admin.drop):
+        with pytest.raises(InvalidInput, match="The audit trail needs your name"):
+            change(config, "action:AAAAAA", "it hangs")
+        change(config, "action:AAAAAA", "it hangs", by=" Ana\nDiaz")
+    with pytest.raises(InvalidInput, match="at most 80 characters"):
+        admin.end(config, "AAAAAA", "unknown", "it hangs", by="a" * 81)
+    main(["admin", "end", "AAAAAA", "--config", str(config), "--reason", "it hangs", "--by", "Ana"])
+    log = AuditLog(redis)
+    AuditPump(redis, CODEC, log).pump()
+    names = [each.who.partition(", as ")[0] for each in log.read() if "operator" in each.who]
+    assert sorted(names) == ["Ana", "Ana Diaz", "Ana Diaz"]
+
+
+def _no_login() -> str:
+    raise OSError
+
+
+def test_a_message_that_a_newer_bot_wrote_is_left_alone(
+    server: Valkey, store: ActionStore, config: Path
+) -> None:
+    redis = connect(server.url)
+    MessageStore(redis, "bot-1").adopt("action", "AAAAAA", Place("C1", "1.1"))
+    redis.hset("gateway-bot:{messages}:record:action:AAAAAA", "format", 99)
+    for change in (admin.repost, admin.drop):
+        with pytest.raises(Unreadable, match="AAAAAA cannot be read by this version"):
+            change(config, "action:AAAAAA", "why not")
 
 
 def test_what_is_done_to_a_message_is_on_record(

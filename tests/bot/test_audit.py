@@ -1,20 +1,35 @@
 """`gateway-bot audit`: what is missing from the trail is told from what was changed in it."""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot import admin
 from bot.audit import export, verify
+from bot.clients import audit_annotation
 from bot.sandbox.valkey import Valkey
-from deploy.actions.audit import AuditEntry, AuditLog, Sealed, faults, seal
-from deploy.actions.audit_heads import Head, head_of, merged, missing, newer
+from bot.settings import load_secrets, load_settings
+from deploy.actions.audit import AuditEntry, AuditLog, Sealed, Trail, faults, seal
+from deploy.actions.audit_heads import (
+    Head,
+    annotation_of,
+    between,
+    gaps,
+    head_of,
+    merged,
+    missing,
+    newer,
+    parts,
+)
 from deploy.actions.connection import connect
 from deploy.actions.fencing import Fences
 from deploy.errors import InvalidInput
@@ -46,36 +61,62 @@ class Bed:
                 "succeeded", "U1", "", ref=ref, subject=subject, kind="deploy", version=1, at=at
             )
 
-    def run(self) -> None:
-        """A run takes and leaves the gateway's Lease."""
+    def run(self, newest: Callable[[], str] | None = None, ref: GatewayRef = REF) -> None:
+        """A run takes and leaves the gateway's Lease; the bot's secrets are those of the environment."""
         cluster = connect_cluster("west", kubeconfig=self.running.kubeconfig())
-        fences = Fences({"west": cluster}, self.log().newest)
-        fences.take(REF, "AAAAAA", "bot-1", fences.seen(REF) + 1, 30).release()
+        annotation = audit_annotation(load_secrets(load_settings(self.config)))
+        fences = Fences({"west": cluster}, newest or self.log().newest, annotation)
+        fences.take(ref, "AAAAAA", "bot-1", fences.seen(ref) + 1, 30).release()
         cluster.close()
 
     def lose_redis(self) -> None:
         connect(self.server.url).flushall()
 
 
+def deployment_of(ref: GatewayRef) -> dict[str, Any]:
+    container = {"name": "gateway", "image": f"{DEFAULT_REPOSITORY}:2.11.1"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": ref.name}},
+            "template": {
+                "metadata": {"labels": {"app": ref.name}},
+                "spec": {"containers": [container]},
+            },
+        },
+    }
+
+
+def granted(user: str, namespace: str = "", **resources: str) -> list[dict[str, Any]]:
+    """The objects that let a user read resources, each of its API group, in one namespace or all."""
+    kind = "Role" if namespace else "ClusterRole"
+    there = {"namespace": namespace} if namespace else {}
+    name = "-".join(resources)
+    rules = [
+        {"apiGroups": [group], "resources": [resource], "verbs": ["get", "list"]}
+        for resource, group in resources.items()
+    ]
+    api, group = "rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": api, "kind": kind, "metadata": {"name": name, **there}, "rules": rules},
+        {
+            "apiVersion": api,
+            "kind": f"{kind}Binding",
+            "metadata": {"name": name, **there},
+            "roleRef": {"apiGroup": group, "kind": kind, "name": name},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+        },
+    ]
+
+
 @pytest.fixture(scope="module")
 def west(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
     directory = tmp_path_factory.mktemp("west")
-    with RunningCluster(directory, namespaces=("dev",), with_kubelet=False) as running:
-        container = {"name": "gateway", "image": f"{DEFAULT_REPOSITORY}:2.11.1"}
-        deployment = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": REF.name, "namespace": REF.namespace},
-            "spec": {
-                "replicas": 0,
-                "selector": {"matchLabels": {"app": REF.name}},
-                "template": {
-                    "metadata": {"labels": {"app": REF.name}},
-                    "spec": {"containers": [container]},
-                },
-            },
-        }
-        running.wait(running.cluster.apply([deployment]))
+    with RunningCluster(directory, namespaces=("dev", "prod"), with_kubelet=False) as running:
+        running.wait(running.cluster.apply([deployment_of(ref) for ref in (REF, OTHER)]))
         yield running
 
 
@@ -99,6 +140,43 @@ def bed(
     config = tmp_path / "gateway-bot.yaml"
     config.write_text(yaml.safe_dump({**GOOD, "clusters": clusters}))
     return Bed(config, server, west)
+
+
+def test_bots_with_a_redis_each_are_not_compared_with_one_another(
+    bed: Bed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bed.write("AAAAAA")
+    bed.run()
+    for variable in ("SLACK_BOT_TOKEN", "GATEWAY_BOT_AUDIT_KEY"):
+        with monkeypatch.context() as other:
+            other.setenv(variable, "xoxb-of another bot")
+            bed.run(lambda: f"70:{'ab' * 32}")
+    bed.run()
+    assert verify(bed.config) == 0
+    bed.lose_redis()
+    assert verify(bed.config) == 1
+    said = capsys.readouterr().out
+    assert "the Lease of west/dev/edge-1 has entry 1" in said
+    assert audit_annotation(load_secrets(load_settings(bed.config))) in said
+
+
+def test_a_trail_of_which_everything_was_trimmed_is_not_shorter(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB")
+    bed.run()
+    AuditLog(connect(bed.server.url), keep_days=-1).trim()
+    assert verify(bed.config) == 0
+    assert "0 entries, nothing wrong; compared with 1 records" in capsys.readouterr().out
+
+
+@given(st.binary(min_size=1, max_size=60), st.binary(min_size=1, max_size=60))
+def test_a_trail_has_its_own_annotation_which_does_not_tell_the_secret(
+    one: bytes, two: bytes
+) -> None:
+    name = annotation_of(one)
+    assert re.fullmatch(r"gateway-bot\.io/[a-z0-9-]{1,62}[a-z0-9]", name)
+    assert (name == annotation_of(two)) == (one.rstrip(b"\0") == two.rstrip(b"\0"))
 
 
 def kept(bed: Bed, name: str, lines: Sequence[str]) -> Path:
@@ -157,14 +235,82 @@ def test_an_empty_trail_beside_a_cluster_that_cannot_be_read_is_not_called_right
     assert "0 entries; whether there were more could not be read everywhere" in said
 
 
+def test_a_lease_that_cannot_be_read_hides_no_other_of_its_cluster(
+    bed: Bed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "limited"
+    with RunningCluster(directory, namespaces=("dev", "prod"), with_kubelet=False) as limited:
+        rights = granted("bot", deployments="apps")
+        rights += granted("bot", "prod", leases="coordination.k8s.io")
+        gateways = [deployment_of(ref) for ref in (REF, OTHER)]
+        limited.wait(limited.cluster.apply([*gateways, *rights]))
+        Bed(bed.config, bed.server, limited).run(lambda: "7:abc", OTHER)
+        settings = yaml.safe_load(bed.config.read_text())
+        settings["clusters"][0]["kubeconfig"] = str(limited.kubeconfig("bot"))
+        bed.config.write_text(yaml.safe_dump(settings))
+        assert verify(bed.config) == 1
+        said = capsys.readouterr().out
+        assert "UNREAD   the Lease of west/dev/edge-1: " in said
+        assert "the Lease of west/prod/store-7 has entry 7" in said
+        assert admin.leases(bed.config) == 1
+        said = capsys.readouterr().out
+        assert "UNREAD  the Lease of west/dev/edge-1: " in said
+        assert "west/prod/store-7" in said
+
+
 def test_lines_of_two_replicas_are_one_trail(bed: Bed, capsys: pytest.CaptureFixture[str]) -> None:
     bed.write("AAAAAA", "BBBBBB", "CCCCCC", "DDDDDD")
     one = kept(bed, "one.log", [bed.lines[3], bed.lines[0]])
     two = kept(bed, "two.log", [bed.lines[1], bed.lines[2], bed.lines[2]])
     assert verify(bed.config, [one, two]) == 0
     assert capsys.readouterr().out.startswith("4 entries, nothing wrong")
-    assert verify(bed.config, [one]) == 1
-    assert "does not follow the previous entry" in capsys.readouterr().out
+
+
+def test_what_files_lack_and_redis_has_is_not_missing(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB", "CCCCCC", "DDDDDD", "EEEEEE")
+    path = kept(bed, "one.log", [bed.lines[1], bed.lines[4]])
+    assert verify(bed.config, [path]) == 0
+    assert capsys.readouterr().out.startswith("4 entries, nothing wrong")
+
+
+def test_what_files_and_redis_lack_is_missing_and_not_changed(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB", "CCCCCC", "DDDDDD", "EEEEEE", "FFFFFF", "GGGGGG")
+    lines = [bed.lines[number - 1] for number in (1, 4, 6, 7)]
+    bed.lose_redis()
+    assert verify(bed.config, [kept(bed, "one.log", lines)]) == 1
+    said = capsys.readouterr().out
+    assert "MISSING  entries 2–3 are in none of the files" in said
+    assert "MISSING  entry 5 is in none of the files" in said
+    assert "CHANGED" not in said
+
+
+def test_a_line_that_was_changed_beside_a_gap_is_found(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB", "CCCCCC", "DDDDDD")
+    lines = [bed.lines[0], bed.lines[2].replace("CCCCCC", "XXXXXX"), bed.lines[3]]
+    assert verify(bed.config, [kept(bed, "one.log", lines)]) == 1
+    said = capsys.readouterr().out
+    assert "its text does not match its hash" in said
+    assert "MISSING" not in said
+
+
+def test_a_trail_that_was_begun_anew_keeps_its_lines_apart_though_some_are_missing(
+    bed: Bed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bed.write("AAAAAA", "BBBBBB", "CCCCCC")
+    bed.lose_redis()
+    bed.write("DDDDDD", "EEEEEE", "FFFFFF", at=1_700_000_100.0)
+    bed.lose_redis()
+    lines = [line for line in bed.lines if "EEEEEE" not in line]
+    assert verify(bed.config, [kept(bed, "one.log", lines)]) == 1
+    said = capsys.readouterr().out
+    assert "MISSING  entry 2 is in none of the files" in said
+    assert "CHANGED" not in said
 
 
 def test_lines_that_go_further_than_redis_say_that_it_is_shorter(
@@ -236,7 +382,40 @@ def test_an_entry_that_is_missing_from_the_middle_is_found(
     del whole[data.draw(st.integers(1, length - 1))]
     (found,) = merged(whole)
     assert found == whole
-    assert len(list(faults(found, start=None))) == 1
+    assert len(list(gaps(found))) == 1
+    assert [list(faults(part, start=None)) for part in parts(found)] == [[], []]
+
+
+@given(st.integers(1, 20), st.data())
+def test_gaps_are_filled_with_what_is_stored_between_lines_alone(
+    length: int, data: st.DataObject
+) -> None:
+    whole = chain(length)
+    lines = data.draw(st.lists(st.sampled_from(whole), min_size=1, unique=True))
+    trimmed = whole[data.draw(st.integers(0, length)) :]
+    (found,) = merged([*lines, *between(lines, trimmed)])
+    first, last = (whole.index(found[at]) for at in (0, -1))
+    assert {first, last} <= {whole.index(each) for each in lines}
+    assert set(found) == {
+        each for each in whole[first : last + 1] if each in lines or each in trimmed
+    }
+    other = chain(length, "another")
+    assert between(lines, other) == []
+
+
+def trail_of(entries: Sequence[Sealed], trimmed: int = 0) -> Trail:
+    head = head_of(entries) or Head(0, "")
+    return Trail(tuple(entries[trimmed:]), n=head.n, end=head.hash)
+
+
+@given(st.integers(1, 10), st.data())
+def test_what_was_trimmed_is_not_missing(length: int, data: st.DataObject) -> None:
+    whole = chain(length)
+    trail = trail_of(whole, data.draw(st.integers(0, length)))
+    known = data.draw(st.integers(1, length))
+    assert list(missing(trail, {"the Lease": Head(known, whole[known - 1].hash)})) == []
+    assert bool(list(missing(trail, {"the Lease": Head(length, "another")})))
+    assert bool(list(missing(trail, {"the Lease": Head(length + 1, "another")})))
 
 
 @given(st.integers(0, 10), st.integers(1, 10))
@@ -246,7 +425,10 @@ def test_only_what_is_shorter_or_another_trail_is_reported(there: int, written: 
     assert head == Head(written, whole[-1].hash)
     assert Head.parse(str(head)) == head
     said = list(
-        missing(chain(max(there, written))[:there], {"the Lease": Head(written, whole[-1].hash)})
+        missing(
+            trail_of(chain(max(there, written))[:there]),
+            {"the Lease": Head(written, whole[-1].hash)},
+        )
     )
     assert bool(said) == (there < written)
 

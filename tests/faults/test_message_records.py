@@ -13,6 +13,7 @@ from deploy.actions.connection import connect
 from deploy.actions.owed import Owed
 from deploy.errors import Conflict, NotFound, Unavailable
 from deploy.health.live_messages import LiveMessages
+from handlers.messages import lookup
 from handlers.messages.engine import Engine
 from handlers.messages.live import STOP
 from handlers.messages.live_family import LiveFamily
@@ -28,7 +29,19 @@ from handlers.messages.store import (
 from handlers.messages.turn import Turns
 from handlers.messages.unshown import UnshownMessages
 from handlers.views.text import section
-from tests.faults.message_scene import INDEX, Bot, Call, Clock, Seen, pass_by, refusal, settle
+from tests.faults.message_scene import (
+    INDEX,
+    Bot,
+    Call,
+    Clock,
+    Life,
+    Lost,
+    MortalSlack,
+    Seen,
+    pass_by,
+    refusal,
+    settle,
+)
 from tests.support.redis_servers import started
 from tests.support.slack_fixtures import client, person
 from tests.support.slack_workspace import ANA, BEN, BOT, ELSEWHERE, OPS, SECRETS, Person
@@ -271,6 +284,69 @@ def test_a_message_that_slack_refused_is_tried_anew_or_dropped_for_whoever_keeps
     assert MessageStore(redis, "bot-2").take("watch", "r1") is not None
     with pytest.raises(Conflict, match="A bot works on the message watch:r1 now"):
         unshown.drop("watch:r1", "no")
+
+
+def test_a_post_that_may_stand_is_found_among_all_that_was_posted_after_it(
+    redis: Any, person: Person, client: WebClient
+) -> None:
+    store = MessageStore(redis, "one")
+    begun(redis, "r1")
+    record = taken(redis, "one", "r1")
+    assert store.spend(record, [], Intent("", OPS)) == 0
+    posted = client.chat_postMessage(
+        channel=OPS, text="first look", metadata=lookup.metadata(record)
+    )
+    store.release(record, 0)
+    record = taken(redis, "one", "r1")
+    record = store.lost(record, "cannot be known", record.intent)
+    store.done(record, 1, "d", 0, final=False)
+    UnshownMessages(redis, "operator").again("watch:r1")
+    record = taken(redis, "one", "r1")
+    intent = record.intent
+    assert intent is not None
+    asked: list[Call] = []
+
+    def answers(call: Call) -> Exception | None:
+        asked.append(call)
+        return None
+
+    slack = MortalSlack(client, Life(), answers)
+    place = lookup.find(slack, record, intent, lambda method: None)
+    assert place == Place(OPS, posted["ts"])
+    ((_, window),) = asked
+    assert float(window["latest"]) == pytest.approx(intent.until + lookup.SKEW_SECONDS)
+    assert float(window["oldest"]) < float(posted["ts"]) < float(window["latest"])
+
+
+@pytest.mark.parametrize("stands", [True, False])
+def test_a_message_whose_post_may_stand_is_looked_for_before_an_operator_has_it_posted_again(
+    redis: Any, person: Person, client: WebClient, stands: bool
+) -> None:
+    posts: list[Call] = []
+    away = [True]
+
+    def answers(call: Call) -> Exception | None:
+        if call[0] == "chat.postMessage" and call[1]["channel"] == OPS:
+            posts.append(call)
+            if len(posts) == 1:
+                return Lost() if stands else ConnectionResetError()
+        looks = call[0] == "conversations.history" and away[0]
+        return ConnectionResetError() if looks else None
+
+    bot = Bot(redis, client, watches, trouble=answers)
+    begun(redis, "r1")
+    settle(redis, [bot])
+    unshown = UnshownMessages(redis, "operator")
+    assert [each.name for each in unshown.all()] == ["watch:r1"]
+    unshown.drop("watch:r1", "not now")
+    settle(redis, [bot])
+    away[0] = False
+    unshown.again("watch:r1")
+    settle(redis, [bot])
+    assert len(posts) == (1 if stands else 2)
+    assert [channel for channel, _ in Seen(person).tops] == [OPS]
+    assert Seen(person).says("first look")
+    assert unshown.all() == []
 
 
 def test_the_end_of_a_message_that_somebody_deleted_is_logged_with_its_key(

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -330,3 +330,56 @@ def test_a_window_is_never_for_long_nor_for_oneself(server: Valkey, by: str, sec
         windows_of(client).open(
             REF, "U1", by=by, reason="x", seconds=seconds, channel="C1", request_id="r"
         )
+
+
+class Interrupted:
+    """A client after whose call of that number something else happens in Redis."""
+
+    def __init__(self, client: Any, number: int, meanwhile: Callable[[], object]) -> None:
+        self._client = client
+        self.left = number
+        self._meanwhile = meanwhile
+
+    def register_script(self, text: str) -> Any:
+        return self._counted(self._client.register_script(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return self._counted(getattr(self._client, name))
+
+    def _counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            answer = method(*given, **named)
+            self.left -= 1
+            if self.left == 0:
+                self._meanwhile()
+            return answer
+
+        return call
+
+
+def written(log: AuditLog, count: int, first: int = 1) -> None:
+    for version in range(first, first + count):
+        log.append("told", "U1", "", subject="a-1", kind="message", version=version, at=0.0)
+
+
+@pytest.mark.parametrize("change", ["an append", "a trim"])
+def test_a_trail_that_changes_while_it_is_looked_through_is_not_called_tampered_with(
+    server: Valkey, change: str
+) -> None:
+    client = connect(server.url)
+    log = AuditLog(client)
+
+    def meanwhile() -> None:
+        if change == "a trim":
+            AuditLog(connect(server.url), keep_days=-1).trim()
+        else:
+            written(AuditLog(connect(server.url)), 1, 1001)
+
+    number, reached = 1, True
+    while reached:
+        client.flushall()
+        written(log, 501)
+        interrupted = Interrupted(client, number, meanwhile)
+        assert AuditLog(interrupted).verify()[1] == []
+        reached, number = interrupted.left <= 0, number + 1
+    assert number > 3

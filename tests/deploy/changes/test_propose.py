@@ -9,7 +9,7 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Freeze
-from deploy.actions.action import Denial, Outcome, State
+from deploy.actions.action import Action, Denial, Outcome, State
 from deploy.actions.connection import connect
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
 from deploy.gateway import GatewayRef
@@ -194,6 +194,32 @@ def test_of_open_plans_of_one_person_that_are_the_same_the_newest_stays(changes:
     assert replaced.state is State.SUPERSEDED
     assert replaced.outcome is not None
     assert replaced.outcome.happened == f"Replaced by {newest.id}."
+
+
+def test_two_plans_of_one_moment_do_not_replace_each_other(client: Any, changes: Changes) -> None:
+    first = changes.asked("r1")
+    second = changes.asked("r2")
+    assert [action.id for action in changes.store.open()] == [second.id]
+    record = f"gateway-bot:{{a:{first.id}}}:act"
+    # The bot that replaces the first one is slow, and the first one is delivered once more.
+    client.hset(record, mapping={"state": "pending", "created": int(second.created_at * 1000)})
+    changes.asked("r1")
+    kept = changes.store.get(second.id)
+    assert kept is not None
+    assert kept.state is State.PENDING
+
+
+def test_the_second_plan_of_one_moment_replaces_the_first(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, create = changes.asked("r1"), changes.store.create
+
+    def at_once(*given: Any, **named: Any) -> Action:
+        return dataclasses.replace(create(*given, **named), created_at=first.created_at)
+
+    monkeypatch.setattr(changes.store, "create", at_once)
+    second = changes.asked("r2")
+    assert [action.id for action in changes.store.open()] == [second.id]
 
 
 def test_of_open_rollbacks_of_one_person_to_different_revisions_the_newest_stays(
