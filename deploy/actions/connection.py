@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
@@ -65,6 +66,18 @@ class _Retry(Retry):
         twin = copy.copy(self)
         twin._backoff = copy.deepcopy(self._backoff, memo)
         return twin
+
+
+class _Within(CredentialProvider):
+    """Signs in no longer than a client may wait, whoever else signs in."""
+
+    def __init__(self, credentials: Renewed, seconds: float) -> None:
+        self._credentials = credentials
+        self._seconds = seconds
+
+    def get_credentials(self) -> tuple[str, str]:
+        """For a new connection."""
+        return self._credentials.get_credentials(self._seconds)
 
 
 def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
@@ -124,7 +137,7 @@ def connect(
         "driver_info": None,
     }
     if credentials is not None:
-        options["credential_provider"] = credentials
+        options["credential_provider"] = _Within(credentials, timeout)
         address = without_login(address)
     if address.topology == "cluster":
         client = redis_errors(cluster)(address, options)

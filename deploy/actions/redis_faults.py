@@ -25,6 +25,10 @@ class NotSignedIn(AuthenticationError):
     """There is nothing to sign in with: the text says why."""
 
 
+class SignInSilent(RedisTimeout):
+    """The same, not yet: to be repeated only where timeouts are."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """What is wrong, as the end of “Redis cannot be used now (…)”, and what to do about it."""
@@ -36,7 +40,9 @@ class Cause:
 def cause_of(error: BaseException) -> Cause:
     """Of the whole chain of errors, what a person can do something about; innermost first."""
     chain = list(_chain(error))
-    if unsigned := next((each for each in chain if isinstance(each, NotSignedIn)), None):
+    if unsigned := next(
+        (each for each in chain if isinstance(each, NotSignedIn | SignInSilent)), None
+    ):
         # What is below it happened between the bot and Entra ID.
         return Cause(str(unsigned), "Check azure.tenant_id and the bot's credential.")
     for each in reversed(chain):

@@ -14,8 +14,8 @@ from deploy.actions.redis_address import RedisAddress
 class Renewed(Protocol):
     """A user name and password that are renewed, and with which connections are signed in again."""
 
-    def get_credentials(self) -> tuple[str, str]:
-        """For a new connection."""
+    def get_credentials(self, seconds: float) -> tuple[str, str]:
+        """For a new connection, within so many seconds."""
 
     def signs_in(self, pools: Callable[[], Iterable[Any]]) -> None:
         """Those pools of connections too, whatever they are by then."""
