@@ -4,8 +4,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import redis
+from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelManagedSSLConnection
 
 from deploy.actions.redis_address import RedisAddress
@@ -33,6 +37,9 @@ def by_sentinel(address: RedisAddress, options: dict[str, Any]) -> Any:
     """A client of the primary that the Sentinels name."""
     limits = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
     of_sentinels = {
+        # Each is asked once in its time; what hung up meanwhile, as one that restarted, once more.
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        "driver_info": None,
         "username": address.sentinel_username,
         "password": address.sentinel_password,
         **(_tls(address) if address.sentinel_tls else {}),
@@ -48,21 +55,30 @@ def by_sentinel(address: RedisAddress, options: dict[str, Any]) -> Any:
 
 
 class _Sentinels(Sentinel):
-    """Tells why no Sentinel answered, where none did."""
+    """Raises why no Sentinel answered, where none did. redis-py puts the causes into the text of its
+    error alone, and repeats a search that took its time in vain."""
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
-        """As redis-py does, which puts the causes into the text of its error alone."""
-        ask: Any = super().discover_master
-        try:
-            found: tuple[str, int] = ask(service_name)
-            return found
-        except MasterNotFoundError as error:
-            for sentinel in self.sentinels:
-                try:
-                    sentinel.ping()
-                except RedisError as cause:
-                    raise error from cause
-            raise
+        """The primary's address. MasterNotFoundError, or a timeout where a Sentinel took one and none
+        answered."""
+        serves: Any = self.check_master_state
+        causes: list[RedisError] = []
+        for number, sentinel in enumerate(self.sentinels):
+            try:
+                masters: Any = sentinel.sentinel_masters()
+            except (RedisConnectionError, RedisTimeout) as error:
+                causes.append(error)
+                continue
+            found = masters.get(service_name)
+            if found and serves(found, service_name):
+                first = self.sentinels[0]
+                self.sentinels[0], self.sentinels[number] = sentinel, first
+                return found["ip"], found["port"]
+        if not causes or len(causes) < len(self.sentinels):
+            raise MasterNotFoundError(f"No master found for {service_name!r}")
+        if hung := next((each for each in causes if isinstance(each, RedisTimeout)), None):
+            raise hung
+        raise MasterNotFoundError("No Sentinel answers") from causes[0]
 
 
 def cluster(address: RedisAddress, options: dict[str, Any]) -> Any:

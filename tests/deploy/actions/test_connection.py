@@ -67,6 +67,17 @@ def test_a_client_that_has_no_time_asks_a_redis_that_hangs_once(deaf: Deaf) -> N
     assert deaf.clients() == 1, "each further connection takes a timeout more"
 
 
+def test_each_sentinel_that_hangs_is_asked_once(deaf: Deaf) -> None:
+    other = Deaf()
+    try:
+        places = ",".join(each.url.removeprefix("redis://") for each in (deaf, other))
+        with pytest.raises(Unavailable, match="it does not answer"):
+            look(f"redis+sentinel://{places}/gateways")
+        assert (deaf.clients(), other.clients()) == (1, 1)
+    finally:
+        other.stop()
+
+
 def test_of_what_a_redis_that_hangs_was_asked_nothing_is_claimed(deaf: Deaf) -> None:
     with pytest.raises(Unavailable) as caught:
         look(deaf.url)
