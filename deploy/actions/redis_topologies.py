@@ -1,5 +1,6 @@
 """Clients of a primary that Sentinels name, and of a cluster, by TLS or without."""
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -13,6 +14,8 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelManagedSSLConnection
 
 from deploy.actions.redis_address import RedisAddress
+
+log = logging.getLogger(__name__)
 
 
 class Renewed(Protocol):
@@ -35,6 +38,7 @@ def pools_of(client: Any) -> list[Any]:
 
 def by_sentinel(address: RedisAddress, options: dict[str, Any]) -> Any:
     """A client of the primary that the Sentinels name."""
+    _warn(address)
     limits = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
     of_sentinels = {
         # Each is asked once in its time; what hung up meanwhile, as one that restarted, once more.
@@ -83,6 +87,7 @@ class _Sentinels(Sentinel):
 
 def cluster(address: RedisAddress, options: dict[str, Any]) -> Any:
     """A client of all nodes, which the first seed that answers names."""
+    _warn(address)
     (host, port), *others = address.hosts
     shown = f"[{host}]" if ":" in host else host
     more = _login(address)
@@ -91,11 +96,18 @@ def cluster(address: RedisAddress, options: dict[str, Any]) -> Any:
         more |= {"connection_class": _named(redis.SSLConnection, address.tls_name), **_tls(address)}
         more.pop("ssl")
     return redis.RedisCluster(
-        url=f"redis://{shown}:{port}",
+        url=f"redis://{shown}:{port}{'?' if address.options else ''}{address.options}",
         startup_nodes=[ClusterNode(*each) for each in others],
         **options,
         **more,
     )
+
+
+def _warn(address: RedisAddress) -> None:
+    for name in address.ignored:
+        what = f"“{name}”" if name else "an unknown option"
+        more = "; the database follows the name there: /NAME/1" if name == "db" else ""
+        log.warning("%s in the Redis URL has no effect with %s%s", what, address.topology, more)
 
 
 def _login(address: RedisAddress) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import Script, connect, redis_errors
 from deploy.errors import Unavailable
-from tests.support.redis_servers import started
+from tests.support.redis_servers import redis_cluster, started
 from tests.support.waiting import until
 
 
@@ -110,6 +110,15 @@ def test_of_what_a_redis_was_sent_that_hung_up_nothing_is_claimed() -> None:
             look(f"redis://127.0.0.1:{listening.getsockname()[1]}")
     assert "not known" in caught.value.meaning
     assert not caught.value.untouched
+
+
+def test_options_of_redis_py_reach_every_node_of_a_cluster(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path) as url:
+        client = connect(f"{url}?client_name=bot&max_connections=9&read_from_replicas=false")
+        assert all(client.set(f"{{{number}}}", 1) for number in range(8))
+        nodes = [each.redis_connection for each in client.get_nodes()]
+        assert [node.client_getname() for node in nodes] == ["bot", "bot"]
+        assert {node.connection_pool.max_connections for node in nodes} == {9}
 
 
 @pytest.fixture
