@@ -7,6 +7,7 @@ write that matters is a script that may be repeated.
 import copy
 import datetime
 import functools
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -89,10 +90,11 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(method)
     def translated(*args: P.args, **kwargs: P.kwargs) -> T:
+        before = sys.exc_info()[1]
         try:
             return method(*args, **kwargs)
         except (RedisError, RedisClusterException) as error:
-            cause = cause_of(error)
+            cause = cause_of(error, before)
             raise Unavailable(
                 f"Redis cannot be used now ({cause.what}).",
                 meaning="Whether this was recorded is not known; if it was, it continues "

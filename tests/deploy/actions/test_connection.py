@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import Script, connect, redis_errors
@@ -83,6 +85,37 @@ def test_of_what_a_redis_that_hangs_was_asked_nothing_is_claimed(deaf: Deaf) -> 
         look(deaf.url)
     assert "it does not answer" in caught.value.happened
     assert "not known" in caught.value.meaning
+
+
+def test_what_was_being_handled_when_redis_was_called_is_not_blamed_on_redis(deaf: Deaf) -> None:
+    """A person would look for the name of Redis, where that of Azure cannot be resolved."""
+
+    def call() -> None:
+        try:
+            try:
+                raise socket.gaierror("management.azure.com")
+            except OSError as error:
+                raise requests.ConnectionError("Azure") from error
+        except requests.ConnectionError:
+            look(deaf.url)
+
+    with pytest.raises(Unavailable, match="it does not answer"):
+        call()
+
+
+def test_what_is_no_error_of_a_connection_is_no_cause() -> None:
+    @redis_errors
+    def call() -> None:
+        try:
+            try:
+                raise socket.gaierror("of something else")
+            except OSError as error:
+                raise ValueError("something") from error
+        except ValueError:
+            raise RedisTimeout("Redis")  # noqa: B904
+
+    with pytest.raises(Unavailable, match="it does not answer"):
+        call()
 
 
 def test_also_of_what_a_redis_that_is_not_there_was_asked_nothing_is_claimed() -> None:
