@@ -3,14 +3,18 @@
 Clients note it where they wait. Work that is nobody's, such as a watch, is not looked at.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,18 @@ Observe = Callable[[Service, float, str], object]
 
 def unobserved(service: Service, seconds: float, error: str) -> None:
     """For a bot of which nobody wants to know."""
+
+
+def guarded(observe: Callable[P, object]) -> Callable[P, None]:
+    """An observer that raises nothing: a figure that is missing must cost no work and no ack."""
+
+    def observed(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            observe(*args, **kwargs)
+        except Exception:
+            log.exception("an observer failed")
+
+    return observed
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +78,7 @@ class Waits:
 
     def __init__(self, observe: Observe = unobserved) -> None:
         self._work: dict[int, Work] = {}
-        self._observe = observe
+        self._observe = guarded(observe)
         self._calling: set[tuple[int, str]] = set()
 
     @contextmanager

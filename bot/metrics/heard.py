@@ -7,6 +7,7 @@ from typing import Any
 from slack_bolt import BoltRequest, BoltResponse
 
 from bot.dispatch import Dispatch
+from deploy.waits import guarded
 from handlers.verbs.verb import AnyVerb
 
 _LOOKED_AT = 200
@@ -35,13 +36,17 @@ class Heard:
         self._verbs = {word: each.name for each in verbs for word in (each.name, *each.synonyms)}
         self._command = command.casefold()
         self._took = took
+        self._note = guarded(self._noted)
 
     def dispatch(self, request: BoltRequest, /) -> BoltResponse:
         """What Slack is answered."""
         began = time.monotonic()
         response = self._listeners.dispatch(request)
-        self._took(*self._read(request.body), time.monotonic() - began)
+        self._note(request.body, time.monotonic() - began)
         return response
+
+    def _noted(self, body: Mapping[str, Any], seconds: float) -> None:
+        self._took(*self._read(body), seconds)
 
     def _read(self, body: Mapping[str, Any]) -> tuple[str, str]:
         if "command" not in body:

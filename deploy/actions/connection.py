@@ -7,6 +7,7 @@ write that matters is a script that may be repeated.
 import copy
 import datetime
 import functools
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
@@ -67,6 +69,18 @@ class _Retry(Retry):
         return twin
 
 
+class _Within(CredentialProvider):
+    """Signs in no longer than a client may wait, whoever else signs in."""
+
+    def __init__(self, credentials: Renewed, seconds: float) -> None:
+        self._credentials = credentials
+        self._seconds = seconds
+
+    def get_credentials(self) -> tuple[str, str]:
+        """For a new connection."""
+        return self._credentials.get_credentials(self._seconds)
+
+
 def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
     """Turn what redis-py raises into a sentence for a person.
 
@@ -76,10 +90,11 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(method)
     def translated(*args: P.args, **kwargs: P.kwargs) -> T:
+        before = sys.exc_info()[1]
         try:
             return method(*args, **kwargs)
         except (RedisError, RedisClusterException) as error:
-            cause = cause_of(error)
+            cause = cause_of(error, before)
             raise Unavailable(
                 f"Redis cannot be used now ({cause.what}).",
                 meaning="Whether this was recorded is not known; if it was, it continues "
@@ -124,7 +139,7 @@ def connect(
         "driver_info": None,
     }
     if credentials is not None:
-        options["credential_provider"] = credentials
+        options["credential_provider"] = _Within(credentials, timeout)
         address = without_login(address)
     if address.topology == "cluster":
         client = redis_errors(cluster)(address, options)

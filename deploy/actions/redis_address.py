@@ -1,11 +1,13 @@
 """Which server, Sentinels or cluster a Redis URL names, and how they are reached. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Any, Literal, Self
+from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urlsplit
+
+from redis.connection import URL_QUERY_ARGUMENT_PARSERS
 
 from deploy.errors import InvalidInput
 
@@ -25,8 +27,21 @@ _PORTS = {"one": 6379, "sentinel": 26379, "cluster": 6379}
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _SENTINEL = ("sentinel_username", "sentinel_password")
 _PLAIN = ("tls", "db", "tls_name", "ssl_check_hostname", *_FILES, *_SENTINEL)
+_LOGIN = ("username", "password")
+_REDIS_PY = (
+    *_LOGIN,
+    *("client_name", "lib_name", "lib_version", "protocol", "legacy_responses", "max_connections"),
+    *("read_from_replicas", "health_check_interval", "retry_on_timeout", "retry_on_error"),
+    *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "socket_read_size"),
+    *("encoding", "encoding_errors", "decode_responses"),
+    *("ssl_cert_reqs", "ssl_ca_path", "ssl_ca_data", "ssl_password"),
+)
+"""redis-py's other options; what may be any other word, such as a part of a password, is not quoted."""
+_READ: Mapping[str, Any] = MappingProxyType(URL_QUERY_ARGUMENT_PARSERS)
+_OF_SENTINEL = ("tls", "tls_name", "ssl_check_hostname", *_FILES, *_SENTINEL)
 _TRUE = ("true", "1", "yes")
 _PORT_LIMIT = 65536
+_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -35,7 +50,8 @@ class RedisAddress:
 
     `tls` holds for the servers, `sentinel_tls` for the Sentinels; `ssl` are redis-py's options of
     certificates. `tls_name` is what the certificates of all nodes are issued for, where nodes are
-    announced by addresses.
+    announced by addresses. `options` are redis-py's own for a cluster, as a query; `ignored` those
+    that have no effect, “” for an unknown one.
     """
 
     topology: Topology
@@ -51,6 +67,8 @@ class RedisAddress:
     db: int = 0
     tls_name: str = ""
     ssl: Mapping[str, str | bool] = field(default_factory=dict)
+    options: str = field(default="", repr=False)
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ def address_of(url: str) -> RedisAddress:
     _check_files(options)
     if topology == "one":
         return RedisAddress(topology, url, tls=tls)
-    _check_names(options)
+    ignored = _check_names(topology, tls, options)
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
     certificates: dict[str, str | bool] = {k: v for k, v in options.items() if k in _FILES}
@@ -94,8 +112,8 @@ def address_of(url: str) -> RedisAddress:
     return RedisAddress(
         topology,
         url,
-        hosts=tuple(_host(each, _PORTS[topology]) for each in hosts.split(",")),
-        service=unquote(parts.path.strip("/")) or "mymaster",
+        hosts=_hosts(hosts, _PORTS[topology]),
+        service=unquote(parts.path.strip("/").partition("/")[0]) or "mymaster",
         username=unquote(user) or None,
         password=unquote(password) or None,
         tls=tls or options.get("tls", "").lower() in _TRUE,
@@ -105,6 +123,8 @@ def address_of(url: str) -> RedisAddress:
         db=_db(topology, parts, options),
         tls_name=options.get("tls_name", ""),
         ssl=certificates,
+        options=_options(topology, options, ignored),
+        ignored=ignored,
     )
 
 
@@ -112,7 +132,25 @@ def without_login(address: RedisAddress) -> RedisAddress:
     """The same for whoever signs in by other means."""
     login = _Parts.of(address.url).netloc.rpartition("@")[0]
     bare = address.url.replace(f"://{login}@", "://", 1) if login else address.url
-    return replace(address, url=bare, username=None, password=None)
+    before, asked, query = bare.partition("?")
+    query = _without_login(query)
+    return replace(
+        address,
+        url=before + asked * bool(query) + query,
+        options=_without_login(address.options),
+        username=None,
+        password=None,
+    )
+
+
+def _without_login(query: str) -> str:
+    kept = [each for each in query.split("&") if unquote_plus(each.partition("=")[0]) not in _LOGIN]
+    return "&".join(kept)
+
+
+def _hosts(text: str, usual: int) -> tuple[tuple[str, int], ...]:
+    written = [each for each in text.split(",") if each.strip()]
+    return tuple(_host(each, usual) for each in written or [""])
 
 
 def _host(text: str, usual: int) -> tuple[str, int]:
@@ -131,11 +169,19 @@ def _host(text: str, usual: int) -> tuple[str, int]:
 
 
 def _db(topology: Topology, parts: _Parts, options: Mapping[str, str]) -> int:
-    text = options.get("db", "0")
-    if not text.isdecimal():
-        raise _wrong("“db” in the Redis URL is not a number.", "Write db=0, or leave it out.")
-    if topology == "cluster" and (int(text) or parts.path.strip("/") not in ("", "0")):
+    path = parts.path.strip("/")
+    if topology == "sentinel":
+        # Never that of an option, which earlier versions ignored: two on one Redis must agree.
+        return _number(path.partition("/")[2] or "0", "Write it after the name: /NAME/1.")
+    named = _number(options.get("db", "0"), "Write db=0, or leave it out.")
+    if named or path not in ("", "0"):
         raise _wrong("A Redis Cluster has one database, 0.", "Leave the database out of the URL.")
+    return 0
+
+
+def _number(text: str, remedy: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        raise _wrong("The database in the Redis URL is not a number.", remedy)
     return int(text)
 
 
@@ -148,12 +194,35 @@ def _check_files(options: Mapping[str, str]) -> None:
             )
 
 
-def _check_names(options: Mapping[str, str]) -> None:
-    if unknown := sorted(set(options) - set(_PLAIN)):
+def _check_names(topology: Topology, tls: bool, options: Mapping[str, str]) -> tuple[str, ...]:
+    """Which of them have no effect, by name where it is redis-py's or ours. InvalidInput where a
+    cluster has an unknown one, or a wrong value."""
+    if topology == "sentinel":
+        useless = sorted(set(options) - set(_OF_SENTINEL))
+        if options.get("db") == "0":
+            useless.remove("db")
+        return tuple(dict.fromkeys(n if n in (*_PLAIN, *_REDIS_PY) else "" for n in useless))
+    if set(options) - {*_PLAIN, *_REDIS_PY}:
         raise _wrong(
-            f"“{unknown[0]}” is not an option of this kind of Redis URL.",
-            f"Known are {', '.join(_PLAIN)}.",
+            "An option of the Redis URL is unknown.",
+            f"Known are {', '.join(_PLAIN)}, and redis-py's {', '.join(_REDIS_PY)}.",
         )
+    for name in sorted(set(options) & set(_REDIS_PY)):
+        read: Callable[[str], object] = _READ.get(name, str)
+        try:
+            read(options[name])
+        except (TypeError, ValueError):
+            raise _wrong(
+                f"“{name}” in the Redis URL has a wrong value.", "Correct it, or leave it out."
+            ) from None
+    # redis-py's connections without TLS do not know them.
+    return () if tls else tuple(n for n in _REDIS_PY if n in options and n.startswith("ssl_"))
+
+
+def _options(topology: Topology, options: Mapping[str, str], ignored: tuple[str, ...]) -> str:
+    if topology != "cluster":
+        return ""
+    return urlencode({n: v for n, v in options.items() if n in _REDIS_PY and n not in ignored})
 
 
 def _wrong(happened: str, remedy: str) -> InvalidInput:

@@ -13,6 +13,8 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
+    RedisError,
     ResponseError,
 )
 from redis.exceptions import TimeoutError as RedisTimeout
@@ -25,6 +27,10 @@ class NotSignedIn(AuthenticationError):
     """There is nothing to sign in with: the text says why."""
 
 
+class SignInSilent(RedisTimeout):
+    """The same, not yet: to be repeated only where timeouts are."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """What is wrong, as the end of “Redis cannot be used now (…)”, and what to do about it."""
@@ -33,10 +39,13 @@ class Cause:
     remedy: str = ""
 
 
-def cause_of(error: BaseException) -> Cause:
-    """Of the whole chain of errors, what a person can do something about; innermost first."""
-    chain = list(_chain(error))
-    if unsigned := next((each for each in chain if isinstance(each, NotSignedIn)), None):
+def cause_of(error: BaseException, before: BaseException | None = None) -> Cause:
+    """Of the whole chain of errors, what a person can do something about; innermost first. `before`
+    is what was being handled when Redis was called, which has nothing to do with it."""
+    chain = list(_chain(error, before))
+    if unsigned := next(
+        (each for each in chain if isinstance(each, NotSignedIn | SignInSilent)), None
+    ):
         # What is below it happened between the bot and Entra ID.
         return Cause(str(unsigned), "Check azure.tenant_id and the bot's credential.")
     for each in reversed(chain):
@@ -52,12 +61,18 @@ def cause_of(error: BaseException) -> Cause:
     return Cause(type(error).__name__)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _chain(error: BaseException | None, before: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
+    while error is not None and error is not before and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or _during(error)
+
+
+def _during(error: BaseException) -> BaseException | None:
+    """What was being handled when the error was raised, where Redis can have been the reason."""
+    handled = error.__context__
+    return handled if isinstance(handled, RedisError | RedisClusterException | OSError) else None
 
 
 def _known(error: BaseException) -> Cause | None:

@@ -1,21 +1,28 @@
 """Clients of a primary that Sentinels name, and of a cluster, by TLS or without."""
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import redis
+from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelManagedSSLConnection
 
 from deploy.actions.redis_address import RedisAddress
+
+log = logging.getLogger(__name__)
 
 
 class Renewed(Protocol):
     """A user name and password that are renewed, and with which connections are signed in again."""
 
-    def get_credentials(self) -> tuple[str, str]:
-        """For a new connection."""
+    def get_credentials(self, seconds: float) -> tuple[str, str]:
+        """For a new connection, within so many seconds."""
 
     def signs_in(self, pools: Callable[[], Iterable[Any]]) -> None:
         """Those pools of connections too, whatever they are by then."""
@@ -31,8 +38,12 @@ def pools_of(client: Any) -> list[Any]:
 
 def by_sentinel(address: RedisAddress, options: dict[str, Any]) -> Any:
     """A client of the primary that the Sentinels name."""
+    _warn(address)
     limits = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
     of_sentinels = {
+        # Each is asked once in its time; what hung up meanwhile, as one that restarted, once more.
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        "driver_info": None,
         "username": address.sentinel_username,
         "password": address.sentinel_password,
         **(_tls(address) if address.sentinel_tls else {}),
@@ -48,25 +59,35 @@ def by_sentinel(address: RedisAddress, options: dict[str, Any]) -> Any:
 
 
 class _Sentinels(Sentinel):
-    """Tells why no Sentinel answered, where none did."""
+    """Raises why no Sentinel answered, where none did. redis-py puts the causes into the text of its
+    error alone, and repeats a search that took its time in vain."""
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
-        """As redis-py does, which puts the causes into the text of its error alone."""
-        ask: Any = super().discover_master
-        try:
-            found: tuple[str, int] = ask(service_name)
-            return found
-        except MasterNotFoundError as error:
-            for sentinel in self.sentinels:
-                try:
-                    sentinel.ping()
-                except RedisError as cause:
-                    raise error from cause
-            raise
+        """The primary's address. MasterNotFoundError, or a timeout where a Sentinel took one and none
+        answered."""
+        serves: Any = self.check_master_state
+        causes: list[RedisError] = []
+        for number, sentinel in enumerate(self.sentinels):
+            try:
+                masters: Any = sentinel.sentinel_masters()
+            except (RedisConnectionError, RedisTimeout) as error:
+                causes.append(error)
+                continue
+            found = masters.get(service_name)
+            if found and serves(found, service_name):
+                first = self.sentinels[0]
+                self.sentinels[0], self.sentinels[number] = sentinel, first
+                return found["ip"], found["port"]
+        if not causes or len(causes) < len(self.sentinels):
+            raise MasterNotFoundError(f"No master found for {service_name!r}")
+        if hung := next((each for each in causes if isinstance(each, RedisTimeout)), None):
+            raise hung
+        raise MasterNotFoundError("No Sentinel answers") from causes[0]
 
 
 def cluster(address: RedisAddress, options: dict[str, Any]) -> Any:
     """A client of all nodes, which the first seed that answers names."""
+    _warn(address)
     (host, port), *others = address.hosts
     shown = f"[{host}]" if ":" in host else host
     more = _login(address)
@@ -75,11 +96,18 @@ def cluster(address: RedisAddress, options: dict[str, Any]) -> Any:
         more |= {"connection_class": _named(redis.SSLConnection, address.tls_name), **_tls(address)}
         more.pop("ssl")
     return redis.RedisCluster(
-        url=f"redis://{shown}:{port}",
+        url=f"redis://{shown}:{port}{'?' if address.options else ''}{address.options}",
         startup_nodes=[ClusterNode(*each) for each in others],
         **options,
         **more,
     )
+
+
+def _warn(address: RedisAddress) -> None:
+    for name in address.ignored:
+        what = f"“{name}”" if name else "an unknown option"
+        more = "; the database follows the name there: /NAME/1" if name == "db" else ""
+        log.warning("%s in the Redis URL has no effect with %s%s", what, address.topology, more)
 
 
 def _login(address: RedisAddress) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from deploy.waits import guarded
+
 _STALLED_SECONDS = 0.3
 """Without an ack for so long, those that are left wait for something slow, and need no processor."""
 _MANY, _MANY_SECONDS = 4, 0.1
@@ -28,7 +30,7 @@ class Acks:
     ) -> None:
         """`given` is called after each ack with the seconds since its payload arrived."""
         self._clock = clock
-        self._on_given = given
+        self._on_given = guarded(given)
         self._waiting = 0
         self._given = 0
         self._newest: deque[float] = deque(maxlen=_MANY)
@@ -43,13 +45,14 @@ class Acks:
         try:
             yield
         finally:
-            self._on_given(self._clock() - began)
+            now = self._clock()
             with self._changed:
                 self._waiting -= 1
                 self._given += 1
-                self._newest.append(self._clock())
+                self._newest.append(now)
                 if not self._waiting:
                     self._changed.notify_all()
+            self._on_given(now - began)
 
     @property
     def unacked(self) -> int:

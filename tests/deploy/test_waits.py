@@ -79,3 +79,16 @@ def test_a_call_is_observed_once_with_its_error_and_what_it_nests_is_not() -> No
     with waits.on("Slack"):
         pass
     assert seen == [("redis", ""), ("azure", "OSError")]
+
+
+def test_an_observer_that_fails_costs_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    def observe(service: Service, seconds: float, error: str) -> None:
+        raise RuntimeError("no room for a figure")
+
+    waits = Waits(observe)
+    with waits.on("Redis", service=Service("redis")):
+        pass
+    waits.ended(Service("azure"), 1.0, "")
+    with pytest.raises(OSError, match="gone"), waits.on("Azure", service=Service("azure")):
+        raise OSError("gone")
+    assert caplog.text.count("RuntimeError: no room for a figure") == 3

@@ -40,6 +40,17 @@ def test_a_command_is_counted_by_its_verb(typed: str, verb: str) -> None:
     assert heard({"command": "/gateway", "text": typed}) == ("command", verb)
 
 
+def test_slack_is_answered_though_nothing_can_be_noted(caplog: pytest.LogCaptureFixture) -> None:
+    def took(kind: str, verb: str, seconds: float) -> None:
+        raise RuntimeError("no room for a figure")
+
+    listeners = SimpleNamespace(dispatch=lambda request: BoltResponse(status=200))
+    of = Heard(listeners, VERBS, "/gateway", took)
+    request = BoltRequest(mode="socket_mode", body={"command": "/gateway", "text": "status"})
+    assert of.dispatch(request).status == 200
+    assert "no room for a figure" in caplog.text
+
+
 @given(st.text(), st.text())
 def test_whatever_is_typed_is_one_of_few_kinds_and_verbs(text: str, kind: str) -> None:
     verbs = {verb.name for verb in VERBS} | {"other"}

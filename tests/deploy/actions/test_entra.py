@@ -6,6 +6,7 @@ id, the password a token, and one that has ended is no longer taken.
 
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -40,12 +41,19 @@ class Entra:
         self._count = itertools.count(1)
         self.asked = 0
         self.away = False
+        self.answers = threading.Event()
+        self.answers.set()
+        self.again: AccessToken | None = None
+        """What it gives instead of a new one, as azure-identity does from its cache."""
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """A new one."""
         self.asked += 1
+        self.answers.wait(SECONDS)
         if self.away:
             raise ClientAuthenticationError("no answer, with secret words")
+        if self.again is not None:
+            return self.again
         ends = int(time.time() + self._life)
         claims = {"oid": OBJECT_ID, "exp": ends, "n": next(self._count)}
         token = jwt.encode(claims, KEY, algorithm="HS256")
@@ -58,7 +66,8 @@ class Entra:
                 keys=["*"],
                 commands=["+@all"],
             )
-        return AccessToken(token, ends)
+        self.given = AccessToken(token, ends)
+        return self.given
 
 
 @pytest.fixture(params=["valkey", "redis-server"])
@@ -171,3 +180,71 @@ def test_a_token_that_the_server_does_not_know_is_said_to_be_rejected(
 ) -> None:
     with pytest.raises(Unavailable, match="rejected the user name or password"):
         now_of(connect(server.url, retries=0, credentials=signed_in(Entra(life=3600))))
+
+
+def test_a_new_connection_signs_in_with_the_newest_token_while_entra_id_hangs(
+    server: Valkey, admin: Any, signed_in: Any
+) -> None:
+    entra = Entra(admin, life=3600)
+    credentials = signed_in(entra)
+    assert connect(server.url, credentials=credentials).set("a", "b")
+    entra.answers.clear()
+    asked = entra.asked
+    assert connect(server.url, credentials=credentials).get("a") == "b"
+    assert entra.asked == asked, "a valid token is not asked for again"
+    entra.answers.set()
+
+
+def test_where_no_token_is_valid_each_client_waits_no_longer_than_its_timeout_and_asks_once(
+    server: Valkey, admin: Any, signed_in: Any
+) -> None:
+    entra = Entra(admin, life=3600)
+    entra.answers.clear()
+    credentials = signed_in(entra)
+    hasty = partial(connect, timeout=0.2, retries=1, retry_timeouts=False, credentials=credentials)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="Entra ID does not answer"):
+            now_of(hasty(server.url))
+    assert entra.asked == 1
+    entra.answers.set()
+    assert connect(server.url, credentials=credentials).set("a", "b")
+    assert entra.asked == 1, "what was asked for is taken when it comes"
+
+
+def test_the_same_token_is_no_renewal_and_after_its_end_connections_are_signed_in_again(
+    server: Valkey, admin: Any, signed_in: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While Entra ID is away azure-identity returns the token that it has, in the end an expired one."""
+    entra = Entra(admin)
+    client = connect(server.url, credentials=signed_in(entra))
+    assert client.set("a", "b")
+    entra.again = entra.given
+    auths = signed_in_again(admin)
+    with caplog.at_level(logging.WARNING):
+        until(lambda: "a token that has expired" in caplog.text, "its end", SECONDS)
+    assert signed_in_again(admin) == auths, "nobody signs in with a token that is known"
+    entra.again = None
+    until(partial(more_than, admin, auths), "AUTH with a new token", SECONDS)
+    assert client.get("a") == "b"
+
+
+def test_renewals_begin_anew_after_whatever_ended_them(
+    server: Valkey, admin: Any, signed_in: Any
+) -> None:
+    entra = Entra(admin)
+    credentials = signed_in(entra)
+    client = connect(server.url, credentials=credentials)
+    failed = threading.Event()
+
+    def pools() -> Any:
+        if not failed.is_set():
+            failed.set()
+            raise RuntimeError("something that nobody foresaw")
+        return []
+
+    credentials.signs_in(pools)
+    assert client.set("a", "b")
+    until(failed.is_set, "a renewal that fails", SECONDS)
+    auths = signed_in_again(admin)
+    until(partial(more_than, admin, auths), "AUTH with a later token", SECONDS)
+    assert client.get("a") == "b"

@@ -3,9 +3,11 @@
 import contextlib
 from urllib.parse import quote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.actions.connection import connect
 from deploy.actions.redis_address import address_of, without_login
 from deploy.errors import InvalidInput
 
@@ -53,3 +55,46 @@ def test_ports_are_usual_where_none_is_written() -> None:
 def test_whatever_a_url_is_it_is_read_or_refused_in_words(rest: str, scheme: str) -> None:
     with contextlib.suppress(InvalidInput):
         address_of(f"{scheme}://{rest}")
+
+
+def test_without_its_login_a_url_has_none_in_its_query_either() -> None:
+    login = "username=me&pass%77ord=s3cret"
+    one = without_login(address_of(f"rediss://host:6380/0?{login}&ssl_check_hostname=false"))
+    assert one.url == "rediss://host:6380/0?ssl_check_hostname=false"
+    assert without_login(address_of(f"redis://host?{login}")).url == "redis://host"
+    nodes = without_login(address_of(f"redis+cluster://host?{login}&protocol=3"))
+    assert (nodes.url, nodes.options) == ("redis+cluster://host?protocol=3", "protocol=3")
+
+
+def test_options_that_redis_py_knows_reach_it_for_a_cluster() -> None:
+    options = "max_connections=9&client_name=a+b&protocol=3&read_from_replicas=true"
+    assert address_of(f"redis+cluster://host:7000?{options}").options == options
+    assert (
+        address_of("rediss+cluster://host?ssl_cert_reqs=none&db=0").options == "ssl_cert_reqs=none"
+    )
+    plain = address_of("redis+cluster://host?ssl_cert_reqs=none")
+    assert (plain.options, plain.ignored) == ("", ("ssl_cert_reqs",))
+
+
+def test_with_sentinels_an_option_has_no_effect_as_before_and_the_database_is_in_the_path() -> None:
+    found = address_of("redis+sentinel://h/mymaster?socket_timeout=5&db=1&s3cret=")
+    assert (found.db, found.service) == (0, "mymaster")
+    assert found.ignored == ("db", "socket_timeout")
+    assert address_of("redis+sentinel://h/mymaster?s3cret=x").ignored == ("",)
+    assert address_of("redis+sentinel://h/mymaster?db=0").ignored == ()
+    found = address_of("redis+sentinel://h/mymaster/1?db=2")
+    assert (found.db, found.service) == (1, "mymaster")
+
+
+def test_an_option_of_sentinels_that_has_no_effect_is_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    connect("redis+sentinel://h/mymaster?socket_timeout=5&db=1&s3cret=x")
+    assert "“socket_timeout” in the Redis URL has no effect with sentinel" in caplog.text
+    assert "/NAME/1" in caplog.text
+    assert "an unknown option" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_commas_without_a_host_count_for_nothing() -> None:
+    assert address_of("redis+sentinel://one,,two:1,/name").hosts == (("one", 26379), ("two", 1))

@@ -189,10 +189,16 @@ def test_what_the_acl_of_a_user_forbids_is_told_of(server: TlsServer, authority:
         ("http://localhost", "of no known kind"),
         ("rediss://localhost?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs"),
         ("redis+cluster://localhost:6379/3", "one database"),
-        ("redis+cluster://localhost:6379?tsl=true", "“tsl” is not an option"),
+        ("redis+cluster://localhost:6379?pa:ss=true", "An option of the Redis URL is unknown"),
+        (
+            "redis+cluster://localhost:6379?max_connections=pa:ss",
+            "“max_connections” in the Redis URL",
+        ),
         ("redis+sentinel://:pa:ss/word@localhost:26379/gateways", "A host in the Redis URL"),
         ("redis+cluster://localhost:99999", "A host in the Redis URL"),
-        ("redis+sentinel://localhost/gateways?db=two", "not a number"),
+        ("redis+sentinel://localhost/gateways/two", "not a number"),
+        ("redis+cluster://localhost?db=two", "not a number"),
+        ("redis+sentinel://,/gateways", "A host in the Redis URL"),
     ],
 )
 def test_a_url_that_is_wrong_says_what_of_it_and_never_quotes_a_password(

@@ -78,6 +78,22 @@ def test_work_waits_between_two_of_many_that_come_at_once() -> None:
         working.result(30)
 
 
+def test_an_ack_counts_before_it_is_observed_and_whatever_the_observer_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen = []
+
+    def observe(seconds: float) -> None:
+        seen.append(acks.unacked)
+        raise RuntimeError("no room for a figure")
+
+    acks = Acks(given=observe)
+    with acks.waiting():
+        assert acks.unacked == 1
+    assert (seen, acks.unacked) == ([0], 0)
+    assert "no room for a figure" in caplog.text
+
+
 @pytest.mark.parametrize("mode", ["socket", "http"])
 def test_what_has_arrived_counts_until_slack_has_its_ack(mode: Mode) -> None:
     acks, seen = Acks(), []
