@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from deploy.actions.redis_address import address_of, without_login
 from deploy.actions.redis_faults import cause_of
-from deploy.actions.redis_topologies import Renewed, by_sentinel, cluster, pools_of
+from deploy.actions.redis_topologies import Renewed, by_sentinel, cluster, pools_of, single
 from deploy.errors import Unavailable
 from deploy.waits import Service, Waits
 
@@ -131,7 +131,7 @@ def connect(
     elif address.topology == "sentinel":
         client = by_sentinel(address, options)
     else:
-        client = redis.Redis.from_url(address.url, **options)
+        client = single(address, options)
     if credentials is not None:
         credentials.signs_in(lambda: pools_of(client))
     return client

@@ -190,7 +190,7 @@ def test_what_the_acl_of_a_user_forbids_is_told_of(server: TlsServer, authority:
         ("rediss://localhost?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs"),
         ("redis+cluster://localhost:6379/3", "one database"),
         ("redis+cluster://localhost:6379?tsl=true", "“tsl” is not an option"),
-        ("redis+sentinel://:pa:ss/word@localhost:26379/gateways", "A host in the Redis URL"),
+        ("redis+sentinel://:pa:ss/word@localhost:26379/gateways", "an @ behind its hosts"),
         ("redis+cluster://localhost:99999", "A host in the Redis URL"),
         ("redis+sentinel://localhost/gateways?db=two", "not a number"),
     ],
