@@ -142,10 +142,18 @@ def test_a_password_in_the_settings_does_not_become_a_config_map() -> None:
     for url in (
         "redis://:secret@host:6379",
         "redis+sentinel://user:secret@a:26379,b:26379/main",
+        "rediss://host:6380?password=secret@",
+        "redis+sentinel://a,b/main?sentinel_password=secret@",
+        "rediss://host:6380/0?db=1&ssl_password=secret@",
+        "rediss://host:6380?pass%77ord=secret@",
+        "redis+cluster://host?sentinel_username=secret@",
+        "redis://u:pa/secret@host",
+        "redis://u:pa#secret@host",
+        "redis://host?USERNAME=secret",
     ):
         with pytest.raises(InvalidInput, match=r"redis\.url holds a user or a password") as refused:
             installed(redis={"url": url})
-        assert "secret@" not in str(refused.value)
+        assert "secret" not in str(refused.value).replace("the Secret", "")
 
 
 @pytest.mark.parametrize(
@@ -164,6 +172,30 @@ def test_a_password_in_the_settings_does_not_become_a_config_map() -> None:
                 ]
             },
             "Two files of the settings are called config",
+        ),
+        ({"redis": {"url": "redis://host:port"}}, "A host in the Redis URL is wrong"),
+        *(
+            (
+                {"clusters": [{"name": "west", "kubeconfig": path}]},
+                r"Write /etc/gateway-bot/[a-z]+\.$",
+            )
+            for path in (
+                *("/tmp/kubeconfig", "/tmp/kube/config", "/kubeconfig", "/etc/kubeconfig"),
+                *("/opt/kubeconfig", "/opt/gateway-bot/kubeconfig", "/opt/gateway-bot/bin/config"),
+                *("/etc/gateway-bot/kube/config", "/usr/local/kubeconfig", "/etc/ssl/certs/x"),
+                *("/var/kubeconfig", "/var/run/kubeconfig", "/var/run/secrets/kubeconfig"),
+                *("/var/run/secrets/kubernetes.io/serviceaccount/config", "/proc/config"),
+                *("/var/../tmp/kubeconfig", "//tmp/kubeconfig", "/lib/kubeconfig"),
+            )
+        ),
+        (
+            {
+                "clusters": [
+                    {"name": "west", "kubeconfig": "/srv/one"},
+                    {"name": "east", "kubeconfig": "/srv/more/two"},
+                ]
+            },
+            "one volume cannot be inside another",
         ),
     ],
 )
