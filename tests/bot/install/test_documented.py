@@ -12,7 +12,7 @@ from tests.bot.install.settings_of import IMAGE
 from tests.support.processes import ROOT
 
 _BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NAMED = re.compile(r"kubectl .*\b(logs|exec|annotate|rollout|secret)\b")
+_NAMED = re.compile(r"kubectl .*\b(logs|exec|annotate|rollout|secret)\b .")
 
 
 def page(name: str) -> str:
