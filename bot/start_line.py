@@ -1,7 +1,6 @@
 """What the first line of the log says of this bot, and which values no line may show."""
 
-from collections.abc import Iterator
-from urllib.parse import parse_qs, unquote, urlsplit
+import re
 
 from pydantic import SecretStr
 
@@ -9,6 +8,11 @@ from bot.clients import redis_url
 from bot.settings import Secrets, Settings
 from bot.settings_digest import settings_digest
 from bot.version import version
+from deploy.actions.redis_address import address_of, passwords_in
+from deploy.errors import InvalidInput
+
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}|[0-9a-fA-F:.]{2,45}")
+_LATE_AT = re.compile(r"://[^/?#]*[/?#].*@", re.DOTALL)
 
 
 def start_line(settings: Settings, secrets: Secrets) -> str:
@@ -21,29 +25,25 @@ def start_line(settings: Settings, secrets: Secrets) -> str:
 
 
 def known_secrets(settings: Settings, secrets: Secrets) -> tuple[str, ...]:
-    """The values of all that is secret, and the password of Redis."""
+    """The values of all that is secret, and what of Redis' URL may be a password."""
     values = [
         value.get_secret_value()
         for name, value in vars(secrets).items()
-        # Only a part of it is secret.
+        # Without a password in it, it may be shown.
         if isinstance(value, SecretStr) and name != "redis_url"
     ]
-    return (*values, *_passwords(redis_url(settings, secrets)))
-
-
-def _passwords(url: str) -> Iterator[str]:
-    parts = urlsplit(url)
-    credentials, at, _ = parts.netloc.rpartition("@")
-    if at and (password := credentials.partition(":")[2]):
-        yield password
-        yield unquote(password)
-    for name, values in parse_qs(parts.query).items():
-        if "password" in name:
-            yield from values
+    return (*values, *passwords_in(redis_url(settings, secrets)))
 
 
 def _shown(url: str) -> str:
-    """The URL without credentials and options."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+    """Scheme, hosts and ports of the URL, from what the bot itself reads in it: nothing is cut out of a
+    text that may have a password somewhere else than expected."""
+    try:
+        address = address_of(url, check_files=False)
+    except InvalidInput:
+        return "not readable"
+    # Of an @ behind the hosts nobody knows whether it is an option's or ends a password.
+    if _LATE_AT.search(url) or not all(_HOST.fullmatch(host) for host, _ in address.hosts):
+        return "not readable"
+    hosts = ",".join(f"[{h}]:{p}" if ":" in h else f"{h}:{p}" for h, p in address.hosts)
+    return f"{url.partition('://')[0].lower()}://{hosts}"

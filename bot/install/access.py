@@ -8,7 +8,7 @@ from bot.install.installation import APP, Installation
 from bot.settings import ClusterSettings, Settings
 from deploy.errors import InvalidInput
 from deploy.kube.objects import Manifest
-from deploy.kube.rights import BESIDE_CLUSTER_ROLE, IN_NAMESPACE, RBAC, cluster_role, role
+from deploy.kube.rights import BESIDE_CLUSTER_ROLE, IN_NAMESPACE, RBAC, Rights, cluster_role, role
 
 _CLIENT_ID = "azure.workload.identity/client-id"
 
@@ -44,15 +44,16 @@ def rights_on(
 ) -> list[Manifest]:
     """The Roles of a cluster, bound to the bot's ServiceAccount or to a user. InvalidInput where the
     settings do not say which namespaces have gateways."""
-    subject = _subject(installation, user)
+    name, subject = installation.rights_name, _subject(installation, user)
     if cluster.namespaces:
         _only_listed(cluster, installation.gateway_namespaces)
-        return _in_each(cluster.namespaces, subject, whole=False)
+        return _in_each(cluster.namespaces, IN_NAMESPACE, name, subject)
     named = namespaces_of(cluster, settings, installation.gateway_namespaces)
+    everywhere = cluster_role(name)
     return [
-        cluster_role(),
-        _binding("ClusterRole", {"name": APP}, subject),
-        *_in_each(named, subject, whole=True),
+        everywhere,
+        _binding(everywhere, subject),
+        *_in_each(named, BESIDE_CLUSTER_ROLE, name, subject),
     ]
 
 
@@ -103,16 +104,11 @@ def _only_listed(cluster: ClusterSettings, given: Sequence[str]) -> None:
         )
 
 
-def _in_each(namespaces: Sequence[str], subject: Manifest, *, whole: bool) -> list[Manifest]:
-    rights = BESIDE_CLUSTER_ROLE if whole else IN_NAMESPACE
-    return [
-        each
-        for namespace in sorted(namespaces)
-        for each in (
-            role(namespace, rights),
-            _binding("Role", {"name": APP, "namespace": namespace}, subject),
-        )
-    ]
+def _in_each(
+    namespaces: Sequence[str], rights: Sequence[Rights], name: str, subject: Manifest
+) -> list[Manifest]:
+    roles = [role(namespace, rights, name) for namespace in sorted(namespaces)]
+    return [each for one in roles for each in (one, _binding(one, subject))]
 
 
 def _subject(installation: Installation, user: str | None) -> dict[str, Any]:
@@ -121,11 +117,11 @@ def _subject(installation: Installation, user: str | None) -> dict[str, Any]:
     return {"kind": "ServiceAccount", "name": APP, "namespace": installation.namespace}
 
 
-def _binding(kind: str, metadata: dict[str, Any], subject: Manifest) -> Manifest:
+def _binding(of: Manifest, subject: Manifest) -> Manifest:
     return {
         "apiVersion": f"{RBAC}/v1",
-        "kind": f"{kind}Binding",
-        "metadata": metadata,
-        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": APP},
+        "kind": f"{of['kind']}Binding",
+        "metadata": of["metadata"],
+        "roleRef": {"apiGroup": RBAC, "kind": of["kind"], "name": of["metadata"]["name"]},
         "subjects": [subject],
     }

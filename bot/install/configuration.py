@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
 from bot.install.installation import APP, Installation
 from bot.settings import EventGridSettings, HealthSettings, HttpSettings, Settings
+from deploy.actions.redis_address import address_of, holds_login
 from deploy.errors import InvalidInput
 from deploy.kube.objects import Manifest
 
@@ -19,6 +19,15 @@ DIRECTORY = PurePosixPath("/etc/gateway-bot")
 CONFIG_FILE = DIRECTORY / "gateway-bot.yaml"
 KUBECONFIG = DIRECTORY / "kubeconfig"
 """Where clusters are looked up that name a context and no file."""
+_OWN = tuple(
+    PurePosixPath(each)
+    for each in (
+        *(str(DIRECTORY), "/tmp", "/opt/gateway-bot", "/usr", "/etc/ssl", "/dev", "/proc", "/sys"),
+        *("/bin", "/sbin", "/lib", "/lib64", "/run/secrets", "/var/run/secrets"),
+    )
+)
+"""Directories of the image, of Kubernetes or of other volumes: what is mounted over one, above it or
+inside it hides what the bot needs, or is hidden."""
 _MODE = 0o440
 _HOST = "0.0.0.0"
 
@@ -39,12 +48,8 @@ class Configuration:
 
 def configuration(settings: Settings, text: str) -> Configuration:
     """What the pod is given. InvalidInput for what cannot work there, or must not be in a ConfigMap."""
-    _holds_no_password(settings.redis.url)
-    if urlsplit(settings.redis.url or "").scheme == "unix":
-        raise InvalidInput(
-            "redis.url is a Unix socket, which pods of a Deployment do not share.",
-            remedy="Name a server: rediss://HOST:PORT.",
-        )
+    if settings.redis.url is not None:
+        _check_redis(settings.redis.url)
     listening: dict[tuple[str, ...], HealthSettings | HttpSettings | EventGridSettings] = {
         ("health",): settings.health
     }
@@ -142,14 +147,41 @@ def _can_be_mounted(files: Sequence[PurePosixPath]) -> None:
             f"Two files of the settings are called {twice}, and both come from one Secret.",
             remedy="Rename one of them.",
         )
+    _check_directories([file for file in files if file.parent != DIRECTORY])
 
 
-def _holds_no_password(url: str | None) -> None:
-    # Not urlsplit().username, which reads nothing of what several hosts follow.
-    if "@" in urlsplit(url or "").netloc:
+def _check_directories(files: Sequence[PurePosixPath]) -> None:
+    for file in files:
+        hidden = next((o for o in _OWN if _covers(file.parent, o) or _covers(o, file.parent)), None)
+        if hidden is not None or ".." in file.parts or file.root != "/":
+            raise InvalidInput(
+                f"The settings name {file}, and a volume at {file.parent} would hide what the "
+                f"container has in {hidden or file.parent}.",
+                remedy=f"Write {DIRECTORY / file.name}.",
+            )
+    nested = next(((a, b) for a in files for b in files if a.parent in b.parent.parents), None)
+    if nested is not None:
+        raise InvalidInput(
+            f"The settings name {nested[0]} and {nested[1]}, and one volume cannot be inside another.",
+            remedy=f"Write {DIRECTORY / nested[1].name}.",
+        )
+
+
+def _covers(one: PurePosixPath, other: PurePosixPath) -> bool:
+    return one == other or one in other.parents
+
+
+def _check_redis(url: str) -> None:
+    if holds_login(url):
         raise InvalidInput(
             "redis.url holds a user or a password, and settings become a ConfigMap.",
             remedy="Remove redis.url from the file, and put REDIS_URL into the Secret.",
+        )
+    # Its certificates are files of the pod.
+    if not address_of(url, check_files=False).hosts:
+        raise InvalidInput(
+            "redis.url is a Unix socket, which pods of a Deployment do not share.",
+            remedy="Name a server: rediss://HOST:PORT.",
         )
 
 

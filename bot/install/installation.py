@@ -52,6 +52,12 @@ class Installation:
         """The labels by which the bot's pods are found."""
         return {"app.kubernetes.io/name": APP}
 
+    @property
+    def rights_name(self) -> str:
+        """Of the objects that give rights outside the bot's own namespace, where another installation
+        has its own: an object of the same name would replace whom the first one is bound to."""
+        return APP if self.namespace == APP else f"{APP}-{self.namespace}"
+
     def metadata(self, name: str = APP, annotations: Mapping[str, str] | None = None) -> Any:
         """The metadata of an object of the bot's own namespace."""
         found: dict[str, Any] = {

@@ -10,7 +10,7 @@ import yaml
 from bot.install.access import own_cluster, patterns_of, rights_on, service_account
 from bot.install.configuration import Configuration, config_map, configuration
 from bot.install.installation import Installation
-from bot.install.network import ingress, is_served, network_policy, service
+from bot.install.network import assumed_redis_ports, ingress, is_served, network_policy, service
 from bot.install.secret_needs import secret_needs
 from bot.install.workload import deployment, disruption_budget
 from bot.settings import ClusterSettings, Settings, load_settings
@@ -116,6 +116,13 @@ def _notes(settings: Settings, found: Configuration, installation: Installation)
         notes.append(f"Needs the Secret {installation.files} there, with: {keys}.")
     if is_served(settings) and installation.host is None:
         notes.append("No Ingress: give --host NAME for one, or let your own end TLS.")
+    assumed = () if installation.redis_ports else assumed_redis_ports(settings)
+    if assumed:
+        shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in assumed)
+        notes += [
+            f"Of Redis' servers the ports {shown} are assumed and open; where others are right,",
+            "give all of them with --redis-port.",
+        ]
     here = own_cluster(settings)
     others = [cluster.name for cluster in settings.clusters if cluster is not here]
     notes += [f"Rights on cluster {name}: add --cluster {name}." for name in others]

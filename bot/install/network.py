@@ -7,16 +7,20 @@ from urllib.parse import urlsplit
 from bot.install.access import uses_workload_identity
 from bot.install.installation import APP, Installation
 from bot.settings import Settings
+from deploy.actions.redis_address import address_of
 from deploy.kube.objects import Manifest
 
 _HTTPS, _API_SERVER = 443, 6443
 """Policies see a Service's traffic where it arrives, and many API servers listen on 6443."""
 _DNS = (53, 5353)
 """OpenShift's DNS pods listen on 5353, as the policy of gateways has it too."""
-_REDIS = {"redis": (6379,), "rediss": (6380, 6379), "redis+cluster": (6379,)}
-_SENTINEL = 26379
-_UNKNOWN_REDIS = (6379, 6380, 10000)
-"""Redis, Azure Cache for Redis with TLS, Azure Managed Redis."""
+Ports = tuple[int, int]
+"""The first and the last of a range."""
+_SERVERS: tuple[Ports, ...] = ((6379, 6379), (6380, 6380))
+"""Redis, and Azure Cache for Redis with TLS."""
+_MANAGED: tuple[Ports, ...] = ((10000, 10000), (8500, 8599))
+"""Azure Managed Redis, and its nodes with the OSS clustering policy, whose ports change within that range
+(github.com/MicrosoftDocs/azure-docs, managed-redis-architecture.md)."""
 _METADATA = "169.254.169.254/32"
 """Where Azure's machines give the tokens of their managed identities."""
 _USUAL = {"http": 80, "https": _HTTPS}
@@ -48,17 +52,17 @@ def ports(settings: Settings) -> dict[str, int]:
 def network_policy(settings: Settings, installation: Installation) -> Manifest:
     """What it does not open is closed. Names are unknown to it, so Slack and Azure are every address
     on their port."""
+    redis = installation.redis_ports
     outside = dict.fromkeys(
         [
-            *(_HTTPS, _API_SERVER),
-            *(installation.redis_ports or redis_ports(settings)),
-            *_named(settings),
-            *installation.egress_ports,
+            *((number, number) for number in (_HTTPS, _API_SERVER)),
+            *([(number, number) for number in redis] if redis else redis_ports(settings)),
+            *((number, number) for number in (*_named(settings), *installation.egress_ports)),
         ]
     )
     egress: list[dict[str, Any]] = [
         {"ports": [_port(number, protocol) for number in _DNS for protocol in ("UDP", "TCP")]},
-        {"ports": [_port(number) for number in outside]},
+        {"ports": [_port(first, last=last) for first, last in outside]},
     ]
     if not uses_workload_identity(settings) and not settings.azure.tenant_id:
         egress.append({"to": [{"ipBlock": {"cidr": _METADATA}}], "ports": [_port(80)]})
@@ -75,17 +79,22 @@ def network_policy(settings: Settings, installation: Installation) -> Manifest:
     }
 
 
-def redis_ports(settings: Settings) -> tuple[int, ...]:
-    """The ports of Redis, as far as the settings name them; the usual ones where a Secret does."""
+def redis_ports(settings: Settings) -> tuple[Ports, ...]:
+    """The ports that the settings name, and those that are assumed."""
     if settings.redis.url is None:
-        return _UNKNOWN_REDIS
-    parts = urlsplit(settings.redis.url)
-    hosts = [host.rpartition(":") for host in parts.netloc.split(",")]
-    named = tuple(int(port) for _, colon, port in hosts if colon and port.isdecimal())
-    if parts.scheme == "redis+sentinel":
-        # A Sentinel says where the server is; its port is not in the URL.
-        return (*(named or (_SENTINEL,)), *_UNKNOWN_REDIS[:2])
-    return named or _REDIS.get(parts.scheme, _UNKNOWN_REDIS)
+        return assumed_redis_ports(settings)
+    address = address_of(settings.redis.url, check_files=False)
+    named = ((port, port) for _, port in address.hosts)
+    return tuple(dict.fromkeys((*named, *assumed_redis_ports(settings))))
+
+
+def assumed_redis_ports(settings: Settings) -> tuple[Ports, ...]:
+    """The usual ports where a Secret has the URL, and those of servers that Sentinels or the nodes of a
+    cluster name only when they are asked."""
+    if settings.redis.url is None:
+        return (*_SERVERS, *_MANAGED)
+    topology = address_of(settings.redis.url, check_files=False).topology
+    return {"one": (), "sentinel": _SERVERS, "cluster": (*_SERVERS, *_MANAGED[1:])}[topology]
 
 
 def service(settings: Settings, installation: Installation) -> Manifest:
@@ -138,5 +147,6 @@ def _named(settings: Settings) -> Iterator[int]:
             yield parts.port or _USUAL.get(parts.scheme, _HTTPS)
 
 
-def _port(number: int, protocol: str = "TCP") -> dict[str, Any]:
-    return {"protocol": protocol, "port": number}
+def _port(number: int, protocol: str = "TCP", last: int | None = None) -> dict[str, Any]:
+    end = {} if last in (None, number) else {"endPort": last}
+    return {"protocol": protocol, "port": number, **end}

@@ -20,7 +20,7 @@ _SORTED = (
 )
 _STREAMS = ("xadd", "xdel", "xrange", "xrevrange")
 _SCRIPTS = ("eval", "evalsha", "script|load")
-_SERVER = ("config|get", "info", "time")
+_SERVER = ("info", "time")
 """`check` reads how Redis keeps what it is given, and the runner whether there are replicas."""
 _CONNECTION = ("auth", "hello", "ping", "select")
 """What redis-py sends when it connects, and while a connection is idle."""

@@ -17,13 +17,13 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
 
 from deploy.actions.redis_address import address_of, without_login
 from deploy.actions.redis_faults import cause_of
-from deploy.actions.redis_topologies import Renewed, by_sentinel, cluster, pools_of
+from deploy.actions.redis_topologies import Renewed, by_sentinel, cluster, pools_of, single
 from deploy.errors import Unavailable
 from deploy.waits import Service, Waits
 
@@ -35,6 +35,7 @@ _PATIENCE_SECONDS = 10.0
 """For how long a command is repeated. What follows the last try, a connection included, comes on top."""
 _WAIT_MS = 200
 _REPLICAS_KEPT = 10.0
+_APPENDONLY = {"0": "no", "1": "yes"}
 REDIS = Service("redis")
 
 
@@ -146,7 +147,7 @@ def connect(
     elif address.topology == "sentinel":
         client = by_sentinel(address, options)
     else:
-        client = redis.Redis.from_url(address.url, **options)
+        client = single(address, options)
     if credentials is not None:
         credentials.signs_in(lambda: pools_of(client))
     return client
@@ -257,20 +258,27 @@ class Durability:
 
 @redis_errors
 def describe(client: Any) -> str:
-    """What the server is and whether it keeps what it is given. Unavailable when it is away."""
+    """What the server is and whether it keeps what it is given. Unavailable when it is away.
+
+    By INFO alone: who may read settings by CONFIG GET reads the server's passwords there too.
+    """
     server = client.info("server")
     engine = "Valkey" if "valkey_version" in server else "Redis"
     version = server.get("valkey_version") or server.get("redis_version")
-    found = [f"{engine} {version}"]
-    for name, wanted in (("appendonly", "yes"), ("maxmemory-policy", "noeviction")):
-        try:
-            value = client.config_get(name).get(name)
-        except ResponseError:
-            # Managed offers do not let CONFIG be asked.
-            found.append(f"{name} cannot be read")
-            continue
-        found.append(f"{name} {value}" + ("" if value == wanted else f" (should be {wanted})"))
+    kept = {**client.info("persistence"), **client.info("memory")}
+    found = [
+        f"{engine} {version}",
+        _setting("appendonly", _APPENDONLY.get(str(kept.get("aof_enabled"))), "yes"),
+        _setting("maxmemory-policy", kept.get("maxmemory_policy"), "noeviction"),
+    ]
     return ", ".join([*found, *_replication(client)])
+
+
+def _setting(name: str, value: str | None, wanted: str) -> str:
+    if value is None:
+        # Managed offers may leave it out.
+        return f"{name} could not be read"
+    return f"{name} {value}" + ("" if value == wanted else f" (should be {wanted})")
 
 
 def _replication(client: Any) -> list[str]:
@@ -278,10 +286,9 @@ def _replication(client: Any) -> list[str]:
     replicas = int(told.get("connected_slaves", 0))
     if not replicas:
         return ["no replica"]
-    found = [f"{replicas} replica{'s' if replicas > 1 else ''}"]
-    try:
-        least = client.config_get("min-replicas-to-write").get("min-replicas-to-write", "0")
-    except ResponseError:
-        return [*found, "min-replicas-to-write cannot be read"]
+    found = f"{replicas} replica{'s' if replicas > 1 else ''}"
+    # INFO has this where min-replicas-to-write is set, and nowhere the number itself.
+    if "min_slaves_good_slaves" in told:
+        return [found, "min-replicas-to-write is set"]
     # Without it an old primary that was cut off keeps taking writes that are lost later.
-    return [*found, f"min-replicas-to-write {least}" + ("" if int(least) else " (should be 1)")]
+    return [found, "min-replicas-to-write is not set (should be 1)"]

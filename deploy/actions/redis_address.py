@@ -1,6 +1,7 @@
-"""Which server, Sentinels or cluster a Redis URL names, and how they are reached. Pure."""
+"""Which server, Sentinels or cluster a Redis URL names, and how they are reached."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -42,11 +43,14 @@ _OF_SENTINEL = ("tls", "tls_name", "ssl_check_hostname", *_FILES, *_SENTINEL)
 _TRUE = ("true", "1", "yes")
 _PORT_LIMIT = 65536
 _DIGITS = 9
+_MAY_HAVE_AT = re.compile(r"(sentinel_)?(username|password)|client_name|(ssl|tls)_[a-z_]+")
+"""Options whose values may have an @; elsewhere behind the hosts it is the end of a password."""
 
 
 @dataclass(frozen=True)
 class RedisAddress:
-    """`hosts` are Sentinels, or any nodes of a cluster; none where redis-py reads `url` itself.
+    """`hosts` are Sentinels, any nodes of a cluster, or the one server; none of a Unix socket. Of
+    one server redis-py reads `url` itself, its login included.
 
     `tls` holds for the servers, `sentinel_tls` for the Sentinels; `ssl` are redis-py's options of
     certificates. `tls_name` is what the certificates of all nodes are issued for, where nodes are
@@ -88,9 +92,10 @@ class _Parts:
         return cls(scheme.lower(), netloc, path, query)
 
 
-def address_of(url: str) -> RedisAddress:
+def address_of(url: str, *, check_files: bool = True) -> RedisAddress:
     """What the URL names. InvalidInput where it is of no known kind or one of its parts is wrong;
-    it is never quoted, since it may hold a password."""
+    it is never quoted, since it may hold a password. Without `check_files` the files that it names
+    may be on another machine."""
     parts = _Parts.of(url)
     if parts.scheme not in _SCHEMES:
         raise _wrong(
@@ -100,11 +105,16 @@ def address_of(url: str) -> RedisAddress:
         )
     topology, tls = _SCHEMES[parts.scheme]
     options = dict(parse_qsl(parts.query))
-    _check_files(options)
+    _check_end_of_password(parts)
+    if check_files:
+        _check_files(options)
     if topology == "one":
-        return RedisAddress(topology, url, tls=tls)
+        # redis-py knows its schemes in lower case alone.
+        url = f"{parts.scheme}://{url.partition('://')[2]}"
+        return RedisAddress(topology, url, hosts=_server(url, parts), tls=tls)
     ignored = _check_names(topology, tls, options)
     credentials, _, hosts = parts.netloc.rpartition("@")
+    addresses = _hosts(hosts, _PORTS[topology])
     user, _, password = credentials.partition(":")
     certificates: dict[str, str | bool] = {k: v for k, v in options.items() if k in _FILES}
     if "ssl_check_hostname" in options:
@@ -112,7 +122,7 @@ def address_of(url: str) -> RedisAddress:
     return RedisAddress(
         topology,
         url,
-        hosts=_hosts(hosts, _PORTS[topology]),
+        hosts=addresses,
         service=unquote(parts.path.strip("/").partition("/")[0]) or "mymaster",
         username=unquote(user) or None,
         password=unquote(password) or None,
@@ -126,6 +136,29 @@ def address_of(url: str) -> RedisAddress:
         options=_options(topology, options, ignored),
         ignored=ignored,
     )
+
+
+def passwords_in(url: str) -> tuple[str, ...]:
+    """Everything in the URL that may be a password, as it is written and decoded, however wrong the
+    URL is; the whole URL where there is one."""
+    found = set(_passwords(url))
+    return tuple(sorted({url, *found, *map(unquote, found)})) if found else ()
+
+
+def holds_login(url: str) -> bool:
+    """Whether a user or a password may be in the URL, however wrong it is."""
+    names = [name.lower() for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)]
+    return "@" in url or any("password" in name or "username" in name for name in names)
+
+
+def _passwords(url: str) -> Iterator[str]:
+    rest = url.partition("://")[2] or url
+    for part in (rest, _Parts.of(url).netloc):
+        yield from filter(None, [part.rpartition("@")[0].partition(":")[2]])
+    for option in re.split("[&?]", rest.partition("?")[2]):
+        name, _, value = option.partition("=")
+        if "password" in unquote(name).lower() and value:
+            yield from (value, unquote_plus(value))
 
 
 def without_login(address: RedisAddress) -> RedisAddress:
@@ -153,6 +186,19 @@ def _hosts(text: str, usual: int) -> tuple[tuple[str, int], ...]:
     return tuple(_host(each, usual) for each in written or [""])
 
 
+def _server(url: str, parts: _Parts) -> tuple[tuple[str, int], ...]:
+    """The one server; redis-py's own is localhost, and of a Unix socket there is none."""
+    try:
+        read = urlsplit(url)
+        if parts.scheme == "unix":
+            return ()
+        host, port = unquote(read.hostname or "localhost"), read.port or _PORTS["one"]
+    except ValueError:
+        # From None: it quotes what it took for the port, which may be a part of the password.
+        raise _wrong_host("HOST:PORT") from None
+    return ((host, port),)
+
+
 def _host(text: str, usual: int) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{text.strip()}")
@@ -160,12 +206,16 @@ def _host(text: str, usual: int) -> tuple[str, int]:
     except ValueError:
         host = port = None
     if not host:
-        raise _wrong(
-            "A host in the Redis URL is wrong.",
-            f"Write HOST:PORT,HOST:PORT; ports are below {_PORT_LIMIT}, and a password's special "
-            "characters are percent-encoded.",
-        )
+        raise _wrong_host("HOST:PORT,HOST:PORT")
     return host, port or usual
+
+
+def _wrong_host(form: str) -> InvalidInput:
+    return _wrong(
+        "A host in the Redis URL is wrong.",
+        f"Write {form}; ports are below {_PORT_LIMIT}, and a password's special characters are "
+        "percent-encoded.",
+    )
 
 
 def _db(topology: Topology, parts: _Parts, options: Mapping[str, str]) -> int:
@@ -183,6 +233,24 @@ def _number(text: str, remedy: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
         raise _wrong("The database in the Redis URL is not a number.", remedy)
     return int(text)
+
+
+def _check_end_of_password(parts: _Parts) -> None:
+    """A password with / or ? in it ends the hosts early, and for urlsplit one with # does too: what
+    precedes would be taken for a host."""
+    if parts.scheme == "unix" and (not parts.netloc or "@" in parts.netloc):
+        return
+    single = _SCHEMES[parts.scheme][0] == "one"
+    behind = [parts.path, *(parts.netloc.split("#")[1:] if single else ())]
+    for option in parts.query.split("&"):
+        name, _, value = option.partition("=")
+        behind += [name] if _MAY_HAVE_AT.fullmatch(name) else [name, value]
+    if any("@" in each for each in behind):
+        raise _wrong(
+            "The Redis URL has an @ behind its hosts.",
+            "Percent-encode the special characters of its password: / is %2F, ? is %3F, # is %23, "
+            "@ is %40.",
+        )
 
 
 def _check_files(options: Mapping[str, str]) -> None:
@@ -223,6 +291,14 @@ def _options(topology: Topology, options: Mapping[str, str], ignored: tuple[str,
     if topology != "cluster":
         return ""
     return urlencode({n: v for n, v in options.items() if n in _REDIS_PY and n not in ignored})
+
+
+def wrong_option() -> InvalidInput:
+    """For an option that redis-py does not accept. What it says quotes the value, so no more is said."""
+    return _wrong(
+        "An option of the Redis URL is unknown, or its value is wrong.",
+        "Options are those of docs/redis.md, and of redis.Redis.from_url of redis-py.",
+    )
 
 
 def _wrong(happened: str, remedy: str) -> InvalidInput:

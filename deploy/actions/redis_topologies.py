@@ -1,4 +1,4 @@
-"""Clients of a primary that Sentinels name, and of a cluster, by TLS or without."""
+"""Clients of one server, of a primary that Sentinels name, and of a cluster, by TLS or without."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelManagedSSLConnection
 
-from deploy.actions.redis_address import RedisAddress
+from deploy.actions.redis_address import RedisAddress, wrong_option
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,18 @@ def pools_of(client: Any) -> list[Any]:
         return [client.connection_pool]
     connected = [node.redis_connection for node in client.get_nodes()]
     return [each.connection_pool for each in connected if each is not None]
+
+
+def single(address: RedisAddress, options: dict[str, Any]) -> Any:
+    """A client of one server. InvalidInput where redis-py does not know an option of the URL."""
+    try:
+        client = redis.Redis.from_url(address.url, **options)
+        pool = client.connection_pool
+        # It connects to nothing yet, and shows whether the options fit.
+        pool.connection_class(**pool.connection_kwargs)
+    except (ValueError, TypeError, RedisError):
+        raise wrong_option() from None
+    return client
 
 
 def by_sentinel(address: RedisAddress, options: dict[str, Any]) -> Any:

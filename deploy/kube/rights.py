@@ -115,21 +115,23 @@ BESIDE_CLUSTER_ROLE = _beside(IN_CLUSTER)
 """What it needs in a namespace with gateways when it has the ClusterRole."""
 
 
-def cluster_role() -> dict[str, Any]:
+def cluster_role(name: str = MANAGER) -> dict[str, Any]:
     """The ClusterRole to read the outline of a whole cluster."""
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": "ClusterRole",
-        "metadata": {"name": MANAGER},
+        "metadata": {"name": name},
         "rules": [each.rule for each in IN_CLUSTER],
     }
 
 
-def role(namespace: str, rights: Sequence[Rights] = IN_NAMESPACE) -> dict[str, Any]:
+def role(
+    namespace: str, rights: Sequence[Rights] = IN_NAMESPACE, name: str = MANAGER
+) -> dict[str, Any]:
     """The Role for one namespace."""
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": "Role",
-        "metadata": {"name": MANAGER, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "rules": [each.rule for each in rights],
     }

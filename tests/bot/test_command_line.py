@@ -14,9 +14,12 @@ SPEC = (
 )
 
 
-def gateway_bot(*arguments: str) -> subprocess.CompletedProcess[str]:
+def gateway_bot(
+    *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bot", *arguments],
+        env=env,
         capture_output=True,
         text=True,
         timeout=60,
@@ -144,3 +147,21 @@ def test_a_port_that_is_taken_or_none_is_told_with_the_way_out() -> None:
     done = gateway_bot("demo", "--no-open", "--port", "99999")
     assert "99999 is not a port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_address_of_redis_is_a_sentence_without_a_part_of_its_password(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(text_of())
+    secret = {
+        "SLACK_BOT_TOKEN": "xoxb-1",
+        "SLACK_APP_TOKEN": "xapp-1",
+        "REDIS_URL": "redis://u:pa7342/ss@h1",
+    }
+    for command in (("admin", "actions"), ("audit", "export")):
+        done = gateway_bot(*command, "--config", str(path), env={**os.environ, **secret})
+        assert "Percent-encode the special characters of its password" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "7342" not in done.stderr + done.stdout
+        assert done.returncode == 1

@@ -212,7 +212,7 @@ def test_the_first_line_says_what_this_bot_is_without_a_password() -> None:
     known = secrets(REDIS_URL="rediss://bot:p%40ssw0rd!@redis:6380/1?password=another-one")
     line = start_line(settings, known)
     assert re.match(r"gateway-bot \S+ starts: settings [0-9a-f]{12}, ", line)
-    assert "Redis rediss://redis:6380/1, clusters west" in line
+    assert "Redis rediss://redis:6380, clusters west" in line
     assert {"p@ssw0rd!", "another-one", "xoxb-1-secret"} <= set(known_secrets(settings, known))
 
 
@@ -221,3 +221,42 @@ def test_the_hash_of_settings_is_the_same_whatever_redis_is_called() -> None:
     same = Settings.model_validate({**GOOD, "redis": {"url": "redis://:secret@elsewhere"}})
     other = Settings.model_validate({**GOOD, "slack": {"command": "/edge"}})
     assert settings_digest(one) == settings_digest(same) != settings_digest(other)
+
+
+@given(
+    st.sampled_from(["redis", "rediss", "unix", "redis+sentinel", "rediss+cluster"]),
+    st.text("/#?@[]:%&=,", max_size=4),
+    st.sampled_from(["host:6380/1", "h1,h2/main", "/run/redis.sock", "[::1]:7000", "h?db=1"]),
+)
+def test_no_line_shows_a_password_wherever_urls_may_not_have_its_characters(
+    scheme: str, special: str, rest: str
+) -> None:
+    password = f"hunter{special}7342secret"
+    url = f"{scheme}://bot:{password}@{rest}"
+    settings, known = Settings.model_validate(GOOD), secrets(REDIS_URL=url)
+    line = start_line(settings, known)
+    for part in ("hunter", "7342", "secret"):
+        assert part not in line
+    mask = Mask(known_secrets(settings, known))
+    for text in (url, f"Error connecting with {password}.", repr(url)):
+        assert "7342" not in mask(text)
+
+
+@pytest.mark.parametrize("special", ["/", "#", "?", "?a=", "?client_name=", "/0?x="])
+def test_a_password_that_begins_like_a_port_is_not_shown_as_one(special: str) -> None:
+    known = secrets(REDIS_URL=f"redis://bot:7342{special}secret@redis:6379")
+    assert "7342" not in start_line(Settings.model_validate(GOOD), known)
+
+
+def test_a_url_without_a_password_is_shown_where_it_leads() -> None:
+    settings = Settings.model_validate(GOOD)
+    for url, shown in (
+        ("redis://redis", "redis://redis:6379"),
+        ("rediss+cluster://n1:1,[::1]:2?tls_name=x", "rediss+cluster://n1:1,[::1]:2"),
+        ("unix:///run/redis.sock", "unix://"),
+        ("redis://redis:port", "not readable"),
+    ):
+        known = secrets(REDIS_URL=url)
+        assert f"Redis {shown}, clusters" in Mask(known_secrets(settings, known))(
+            start_line(settings, known)
+        )

@@ -38,7 +38,7 @@ def test_listed_namespaces_have_a_role_each_and_nothing_is_of_the_whole_cluster(
     objects = rights(settings)
     assert {each["kind"] for each in objects} == {"Role", "RoleBinding"}
     roles = [each for each in objects if each["kind"] == "Role"]
-    assert roles == [role(name) for name in sorted(names)]
+    assert roles == [role(name, name="gateway-bot-ops") for name in sorted(names)]
     for each in objects:
         if each["kind"] == "RoleBinding":
             account = {"kind": "ServiceAccount", "name": "gateway-bot", "namespace": "ops"}
@@ -88,3 +88,29 @@ def test_no_role_is_for_the_namespace_that_the_bot_runs_in() -> None:
     objects = installed(HERE)
     roles = [each for each in objects if each["kind"] == "Role"]
     assert [each["metadata"]["namespace"] for each in roles] == USUAL["clusters"][0]["namespaces"]
+
+
+@given(
+    st.sampled_from(["gateway-bot", "ops", "ops-2"]),
+    st.sampled_from(["gateway-bot", "ops", "ops-2"]),
+    st.sampled_from([WHOLE, USUAL["clusters"]]),
+    st.sampled_from([WHOLE, USUAL["clusters"]]),
+)
+def test_a_second_installation_replaces_nothing_of_the_first(
+    first: str, second: str, its: list[Obj], others: list[Obj]
+) -> None:
+    def objects(namespace: str, clusters: list[Obj]) -> set[tuple[str, str, str]]:
+        found = installed(Installation(IMAGE, namespace=namespace), clusters=clusters)
+        return {
+            (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"])
+            for each in found
+        }
+
+    assert (first == second) == bool(objects(first, its) & objects(second, others))
+
+
+def test_the_usual_installation_has_the_names_of_the_documentation() -> None:
+    names = {each["metadata"]["name"] for each in installed(clusters=WHOLE)}
+    assert names == {"gateway-bot"}
+    bound = [each for each in installed(HERE, clusters=WHOLE) if "roleRef" in each]
+    assert {each["roleRef"]["name"] for each in bound} == {"gateway-bot-ops"}

@@ -1,6 +1,7 @@
 """What `kubectl apply` is given to run the bot."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]  # it brings no types
@@ -11,11 +12,19 @@ from hypothesis import strategies as st
 
 import bot.run
 from bot.install.installation import SLACKS_PLACES, Installation
-from bot.install.manifest import as_yaml
-from bot.install.network import redis_ports
+from bot.install.manifest import as_yaml, print_manifest
 from bot.install.workload import CHECKSUM, GRACE_SECONDS, replacing
 from deploy.errors import InvalidInput
-from tests.bot.install.settings_of import CLIENT, IMAGE, USUAL, Obj, installed, one, settings_of
+from tests.bot.install.settings_of import (
+    CLIENT,
+    IMAGE,
+    USUAL,
+    Obj,
+    installed,
+    one,
+    settings_of,
+    text_of,
+)
 from tests.support.kubernetes_versions import NEWEST, OLDEST
 
 HTTP: Obj = {"slack": {"mode": "http"}, "event_grid": {}}
@@ -142,10 +151,18 @@ def test_a_password_in_the_settings_does_not_become_a_config_map() -> None:
     for url in (
         "redis://:secret@host:6379",
         "redis+sentinel://user:secret@a:26379,b:26379/main",
+        "rediss://host:6380?password=secret@",
+        "redis+sentinel://a,b/main?sentinel_password=secret@",
+        "rediss://host:6380/0?db=1&ssl_password=secret@",
+        "rediss://host:6380?pass%77ord=secret@",
+        "redis+cluster://host?sentinel_username=secret@",
+        "redis://u:pa/secret@host",
+        "redis://u:pa#secret@host",
+        "redis://host?USERNAME=secret",
     ):
         with pytest.raises(InvalidInput, match=r"redis\.url holds a user or a password") as refused:
             installed(redis={"url": url})
-        assert "secret@" not in str(refused.value)
+        assert "secret" not in str(refused.value).replace("the Secret", "")
 
 
 @pytest.mark.parametrize(
@@ -164,6 +181,30 @@ def test_a_password_in_the_settings_does_not_become_a_config_map() -> None:
                 ]
             },
             "Two files of the settings are called config",
+        ),
+        ({"redis": {"url": "redis://host:port"}}, "A host in the Redis URL is wrong"),
+        *(
+            (
+                {"clusters": [{"name": "west", "kubeconfig": path}]},
+                r"Write /etc/gateway-bot/[a-z]+\.$",
+            )
+            for path in (
+                *("/tmp/kubeconfig", "/tmp/kube/config", "/kubeconfig", "/etc/kubeconfig"),
+                *("/opt/kubeconfig", "/opt/gateway-bot/kubeconfig", "/opt/gateway-bot/bin/config"),
+                *("/etc/gateway-bot/kube/config", "/usr/local/kubeconfig", "/etc/ssl/certs/x"),
+                *("/var/kubeconfig", "/var/run/kubeconfig", "/var/run/secrets/kubeconfig"),
+                *("/var/run/secrets/kubernetes.io/serviceaccount/config", "/proc/config"),
+                *("/var/../tmp/kubeconfig", "//tmp/kubeconfig", "/lib/kubeconfig"),
+            )
+        ),
+        (
+            {
+                "clusters": [
+                    {"name": "west", "kubeconfig": "/srv/one"},
+                    {"name": "east", "kubeconfig": "/srv/more/two"},
+                ]
+            },
+            "one volume cannot be inside another",
         ),
     ],
 )
@@ -251,18 +292,38 @@ def test_http_mode_and_event_grid_are_reached_at_their_paths_alone() -> None:
     assert "Ingress" not in kinds(installed(**HTTP)), "without a host there is none"
 
 
+SERVERS, NODES = {(6379, 6379), (6380, 6380)}, {(8500, 8599)}
+
+
 @pytest.mark.parametrize(
     ("url", "ports"),
     [
-        ("rediss://cache.example:10000", {10000}),
-        ("redis://cache.example", {6379}),
-        ("redis+sentinel://a:26380,b:26380/main", {26380, 6379, 6380}),
-        ("redis+cluster://[fd00::1]:7000", {7000}),
-        (None, {6379, 6380, 10000}),
+        ("rediss://cache.example:10000", {(10000, 10000)}),
+        ("redis://cache.example", {(6379, 6379)}),
+        ("rediss://cache.example?ssl_ca_certs=/etc/gateway-bot/ca.pem", {(6379, 6379)}),
+        ("redis+sentinel://a:26380,b:26381/main", {(26380, 26380), (26381, 26381)} | SERVERS),
+        ("rediss+sentinel://a", {(26379, 26379)} | SERVERS),
+        ("redis+cluster://[fd00::1]:7000", {(7000, 7000)} | SERVERS | NODES),
+        ("rediss+cluster://x:10000?tls_name=x", {(10000, 10000)} | SERVERS | NODES),
+        (None, {(10000, 10000)} | SERVERS | NODES),
     ],
 )
-def test_the_policy_opens_the_ports_of_redis(url: str | None, ports: set[int]) -> None:
-    assert set(redis_ports(settings_of(redis={"url": url}))) == ports
+def test_the_policy_opens_the_ports_of_redis(
+    url: str | None, ports: set[tuple[int, int]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redis: Obj = {"redis": {"url": url}}
+    policy = one(installed(**redis), "NetworkPolicy")
+    opened = policy["spec"]["egress"][1]["ports"]
+    found = {(each["port"], each.get("endPort", each["port"])) for each in opened}
+    assert found == ports | {(443, 443), (6443, 6443)}
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(text_of(**redis))
+    assert print_manifest(path, Installation(IMAGE), None, None) == 0
+    notes = capsys.readouterr().out
+    assert ("8500-8599 are assumed" in notes) == (ports > NODES)
+    assert ("are assumed" in notes) == (len(ports) > 1)
+    for version in (OLDEST, NEWEST):
+        kubernetes_validate.validate(policy, version, strict=True)
 
 
 def test_the_policy_opens_what_the_settings_name_and_nothing_else() -> None:

@@ -15,7 +15,7 @@ from tests.support.redis_servers import ENGINES, redis_cluster, started
 
 _CALLED = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _SENT = re.compile(r"\b(?:_?client|_?redis|pipe)\.([a-z_]+)\(")
-_NAMES = {"config_get": "config|get", "register_script": "script|load", "scan_iter": "scan"}
+_NAMES = {"register_script": "script|load", "scan_iter": "scan"}
 _OURS = ("pipeline", "execute", "execute_command", "close")
 """Of the clients' methods, those that are not a command."""
 _NOT_REDIS = ("conversations_info", "apps_connections_open", "api_call")
@@ -49,6 +49,7 @@ def test_no_command_reaches_beyond_the_bots_own_keys() -> None:
         "scan",
         "flushall",
         "flushdb",
+        "config|get",
         "config|set",
         "acl",
         "debug",
@@ -77,6 +78,8 @@ def test_a_server_reads_the_line_and_refuses_all_else(engine: str, tmp_path: Pat
             ("SCAN", "0"),
             ("FLUSHALL",),
             ("CONFIG", "SET", "appendonly", "no"),
+            ("CONFIG", "GET", "requirepass"),
+            ("CONFIG", "GET", "appendonly"),
             ("ACL", "LIST"),
             ("MONITOR",),
             ("SHUTDOWN",),
@@ -88,6 +91,9 @@ def test_a_server_reads_the_line_and_refuses_all_else(engine: str, tmp_path: Pat
         for command in refused:
             with pytest.raises(redis.exceptions.NoPermissionError):
                 user.execute_command(*command)
+        assert "appendonly yes" in connection.describe(
+            connection.connect(f"unix://{USER}:secret@{path}")
+        )
         with pytest.raises(redis.exceptions.RedisError):
             user.eval("return redis.call('GET', KEYS[1])", 1, "other")
 

@@ -94,6 +94,6 @@ def test_waiting_for_a_replica_leaves_nothing_of_an_action_that_is_gone(pair: Pa
 
 def test_the_description_says_what_a_failover_could_lose(pair: Pair) -> None:
     client = connect(pair.url)
-    assert "1 replica, min-replicas-to-write 0 (should be 1)" in describe(client)
+    assert "1 replica, min-replicas-to-write is not set (should be 1)" in describe(client)
     client.config_set("min-replicas-to-write", 1)
-    assert describe(client).endswith("1 replica, min-replicas-to-write 1")
+    assert describe(client).endswith("1 replica, min-replicas-to-write is set")

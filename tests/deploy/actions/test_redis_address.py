@@ -4,11 +4,12 @@ import contextlib
 from urllib.parse import quote
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.actions.connection import connect
-from deploy.actions.redis_address import address_of, without_login
+from deploy.actions.redis_address import address_of, passwords_in, without_login
 from deploy.errors import InvalidInput
 
 HOSTS = st.lists(
@@ -98,3 +99,71 @@ def test_an_option_of_sentinels_that_has_no_effect_is_in_the_log(
 
 def test_commas_without_a_host_count_for_nothing() -> None:
     assert address_of("redis+sentinel://one,,two:1,/name").hosts == (("one", 26379), ("two", 1))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://:6380",
+        "redis:///2",
+        "redis://host",
+        "rediss://u:p%2Fss@host:6380/1?ssl_check_hostname=false&ssl_cert_reqs=none",
+        "redis://[::1]:7000/0",
+        "redis://u:p@[fd00::1]",
+        "redis://host?password=a@b&client_name=bot@here&socket_timeout=3&db=2",
+        "unix:///run/redis.sock?db=1",
+        "unix:///run/a@b.sock",
+        "unix://u:p@/run/redis.sock",
+        "redis://host:6379\n",
+    ],
+)
+def test_what_redis_py_reads_is_read_alike(url: str) -> None:
+    client = connect(url)
+    theirs = redis.Redis.from_url(url).connection_pool.connection_kwargs
+    ours = client.connection_pool.connection_kwargs
+    for name in ("host", "port", "path", "username", "password", "db", "client_name"):
+        assert ours.get(name) == theirs.get(name)
+    if not url.startswith("unix"):
+        expected = (theirs.get("host", "localhost"), theirs.get("port", 6379))
+        assert address_of(url).hosts == (expected,)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://u:pa7342/ss@host:6379",
+        "redis://u:7342/ss@host:6379",
+        "redis://u:7342#ss@host:6379",
+        "redis://u:7342?ss@host:6379",
+        "redis://u:7342?ss7342=1@host:6379",
+        "redis://u:pa[7342@host",
+        "redis://host:7342x",
+        "redis://host:73420",
+        "redis://host?ss7342=1",
+        "redis://host?socket_timeout=7342x",
+        "redis+sentinel://u:7342/ss@h1,h2/main",
+        "redis+sentinel://u:7342?ss7342=x@h1,h2/main",
+        "redis+cluster://u:7342?ss7342&db=x@h1",
+        "unix://u:7342/ss@/run/redis.sock",
+    ],
+)
+def test_a_wrong_url_is_refused_in_words_without_a_part_of_it(url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        connect(url)
+    error: BaseException | None = refused.value
+    assert "7342" not in str(error)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+def test_a_password_of_several_hosts_needs_no_more_escapes_than_it_must() -> None:
+    found = address_of("redis+sentinel://u:pa[#ss@h1,h2/main")
+    assert (found.password, found.hosts) == ("pa[#ss", (("h1", 26379), ("h2", 26379)))
+
+
+@given(SECRET)
+def test_whatever_a_password_is_it_is_known_as_it_was_written(password: str) -> None:
+    assert password in passwords_in(f"redis://u:{password}@host:1/0")
+    assert password in passwords_in(f"redis://u:{quote(password, safe='')}@host:1/0")
+    assert password in passwords_in(f"redis://host?ssl_password={quote(password, safe='')}")
+    assert passwords_in("redis://host:6379/0?db=1") == ()

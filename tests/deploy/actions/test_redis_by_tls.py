@@ -194,7 +194,7 @@ def test_what_the_acl_of_a_user_forbids_is_told_of(server: TlsServer, authority:
             "redis+cluster://localhost:6379?max_connections=pa:ss",
             "“max_connections” in the Redis URL",
         ),
-        ("redis+sentinel://:pa:ss/word@localhost:26379/gateways", "A host in the Redis URL"),
+        ("redis+sentinel://:pa:ss/word@localhost:26379/gateways", "an @ behind its hosts"),
         ("redis+cluster://localhost:99999", "A host in the Redis URL"),
         ("redis+sentinel://localhost/gateways/two", "not a number"),
         ("redis+cluster://localhost?db=two", "not a number"),
