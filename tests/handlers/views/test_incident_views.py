@@ -105,7 +105,7 @@ def test_its_logs_and_its_status_are_one_click_away(trouble: str, options: str) 
 
 @pytest.mark.parametrize("trouble", [REFUSED, SUSPECTED])
 def test_where_a_new_token_mends_it_that_comes_first(trouble: str) -> None:
-    assert list(buttons(incident(trouble), renewal="rotate")) == ["Rotate", "Logs", "Status"]
+    assert list(buttons(incident(trouble), renewal="rotate")) == ["Renew token…", "Logs", "Status"]
 
 
 def test_a_change_that_came_right_before_is_named_and_can_be_rolled_back() -> None:
