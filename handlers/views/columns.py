@@ -47,7 +47,10 @@ def shortened(text: str, width: int) -> str:
         if columns(f"{begin}…{tail}{end}") > width:
             break
         end = tail + end
-    return f"{begin}…{end}"
+    # Of a sentence no word is cut where a space is near.
+    near = begin.rfind(" ", len(begin) // 2)
+    far = end.find(" ", 0, len(end) // 2)
+    return f"{begin[:near] if near > 0 else begin}…{end[far + 1 :]}"
 
 
 def _columns(character: str) -> int:

@@ -8,6 +8,9 @@ SHOW_PLAN = "Show the plan"
 TRY_AGAIN = "Try again"
 ASK_AGAIN = "Ask again"
 
+STOP_QUESTION = (
+    "The bot changes nothing more and does not roll back. Kubernetes finishes what was applied."
+)
 STOP_AND_ROLL_BACK = "Stop and plan it"
 STOP_AND_ROLL_BACK_QUESTION = (
     "This is stopped now, and nothing more is written. Then you see the plan of the rollback; it begins "
