@@ -209,3 +209,9 @@ def test_a_way_back_is_offered_only_where_there_is_one() -> None:
     two = [dataclasses.replace(one, number=2), dataclasses.replace(one, current=False)]
     shown = json.dumps(view.revisions(REF, two, [], "/gateway").blocks)
     assert "`/gateway rollback edge-1 --to-revision N` plans to go back to revision N" in shown
+
+
+def test_what_one_person_did_is_listed_as_people_write_it() -> None:
+    entries = story(("pending", "U0ANA"), ("approved", "U0ANA"), ("stop", "U0ANA"))
+    _, line = shown(entries, {"7K3MAB": view.Decided("requester")})
+    assert line.endswith("requested, confirmed and stopped by <@U0ANA>")
