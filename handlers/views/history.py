@@ -157,7 +157,9 @@ def _deeds(entries: Sequence[AuditEntry], decided: Mapping[str, Decided]) -> Ite
     by_person = [each for each in entries if each.who[:1] in ("U", "W") and each.who.isalnum()]
     for who, theirs in itertools.groupby(by_person, key=lambda each: each.who):
         several = list(theirs)
-        *before, last = dict.fromkeys(_deed(each, decided) for each in several if each.action) or [""]
+        *before, last = dict.fromkeys(_deed(each, decided) for each in several if each.action) or [
+            ""
+        ]
         did = f"{', '.join(before)} and {last}" if before else last
         within = _window(several[-1], decided)
         yield f"{did} by <@{who}>{within}".strip()
