@@ -221,7 +221,7 @@ def _missing(pod: PodEvidence) -> str:
     if pod.log is None:
         return f"its log cannot be read: {pod.log_error or 'nobody asked for it'}"
     if not pod.ready:
-        return f"not ready ({pod.state})"
+        return "running, but not ready" if pod.state == "Running" else f"not ready ({pod.state})"
     if pod.answers is None:
         return f"its status path cannot be checked: {pod.status_error or 'nobody asked'}"
     if not pod.answers:

@@ -278,6 +278,7 @@ _TABLE: tuple[_Line, ...] = (
     ),
 )
 _LONGEST = 5000
+_REASON = re.compile(r"\b[A-Z][A-Za-z]+(?=: )")
 _MEANS: Mapping[Cause, str] = {line.cause: line.means for line in _TABLE}
 _REMEDIES: Mapping[Cause, str] = {line.cause: line.remedy for line in _TABLE}
 
@@ -292,6 +293,13 @@ def cause_of(reason: str, said: str) -> Cause:
 def meaning_of(cause: Cause) -> str:
     """What it means, in a sentence; empty where nothing is known."""
     return _MEANS.get(cause, "")
+
+
+def meaning_in(words: str) -> str:
+    """What it means, where only Kubernetes' words are at hand, after its reason and perhaps the container's
+    name; empty where nothing is known."""
+    causes = (cause_of(reason, words) for reason in _REASON.findall(words[:_LONGEST]))
+    return meaning_of(next((each for each in causes if each is not Cause.OTHER), Cause.OTHER))
 
 
 def remedy_of(cause: Cause) -> str:

@@ -55,7 +55,7 @@ AVAILABILITY: tuple[Rule, ...] = (
         "info",
         "warning",
         lambda view: view.autoscaler is None and view.least_pods == 2,
-        "Two pods: one is left while a node fails.",
+        "Two pods: one is left while a node fails, unless both run on it.",
         "Microsoft advises at least three replicas.",
         "Ask for three replicas.",
         PRODUCTION,

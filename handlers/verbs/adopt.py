@@ -48,7 +48,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     ADOPT,
-    "takes over a gateway that the portal's YAML or Helm installed",
+    "takes over a gateway installed with Helm or the portal's YAML",
     Needs,
     run,
     Right.ASK,

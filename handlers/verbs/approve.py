@@ -38,7 +38,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     "approve",
-    "approves a request; shows its plan first, unless you give the plan's ID",
+    "approves a request; without the plan's ID it shows the plan first",
     Needs,
     run,
     Right.DECIDE,

@@ -220,7 +220,11 @@ class _Reading:
         # What it would run takes effect at once: whoever approves types that.
         verb = self._verbs.get(words[0].casefold())
         runs = verb is not None and verb.name != "approve"
-        return Misspelt(happened, field=field, slash=self._slash, command=_line(words), runs=runs)
+        form = verb is not None and verb.open_modal is not None and len(words) == 1
+        line = _line(words)
+        return Misspelt(
+            happened, field=field, slash=self._slash, command=line, runs=runs, form=form
+        )
 
     def _see_help(self, verb: AnyVerb) -> str:
         return f"Type `{self._slash} help {verb.name}` for how it is used."

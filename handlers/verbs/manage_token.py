@@ -60,7 +60,7 @@ def _check_alone(request: Request) -> None:
 
 VERB = Verb(
     MANAGE_TOKEN,
-    "keeps the token of a gateway valid that others deploy, and changes nothing else",
+    "keeps the token valid for a gateway that others deploy, and changes nothing else",
     Needs,
     run,
     Right.ASK,

@@ -42,7 +42,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     REGENERATE,
-    "replaces a gateway's key, and so ends every token made with it; refused while a pod uses one",
+    "replaces one of a gateway's two keys: tokens made with it stop working; refused while a pod uses one",
     Needs,
     run,
     Right.ASK,

@@ -42,7 +42,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     ROLLBACK,
-    "brings an earlier revision of a gateway back",
+    "returns a gateway to an earlier revision",
     Needs,
     run,
     Right.ASK,

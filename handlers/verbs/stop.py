@@ -19,7 +19,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
 
 VERB = Verb(
     "stop",
-    "stops a running action at a safe point; nothing more is written",
+    "stops a running action: the bot changes nothing more; Kubernetes finishes what was applied",
     Needs,
     run,
     Right.STOP,

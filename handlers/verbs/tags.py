@@ -108,7 +108,7 @@ def _at_once(
 
 VERB = Verb(
     "tags",
-    "lists the image's tags with their support, and how many gateways run each",
+    "lists image tags, whether each is supported, and how many gateways run it",
     Needs,
     run,
     Right.SEE,

@@ -82,7 +82,7 @@ def render(
         blocks += [context(bound(action)), _buttons(action, plan, environment)]
     else:
         blocks += rollout.blocks(action)
-        blocks.append(context(_footer(action, plan)))
+        blocks.append(context(*_wait(action), _footer(action, plan)))
         more = [_details_button(action), button("Status", "show_status", str(action.ref))]
         blocks.append({"type": "actions", "elements": [*_exits(action, title, environment), *more]})
     return sentence(action, environment), blocks
@@ -202,15 +202,18 @@ def _running_line(action: Action) -> str:
         return escape(step.detail or step.name) + "…" if step else "Starting…"
     stuck = ways_out.headline(action)
     doing = f"*{escape(stuck)}*\n" if stuck else f"{_doing(action)}: "
+    serving = progress.get("serving", 0) if progress.get("old") else 0
+    still = rollout_words.serving(serving) if serving else ""
+    # Whoever reads that it is stuck wants to know first whether anybody is served.
+    doing += f"{still}\n" if stuck and still else ""
     line = f"{doing}*{rollout_words.ready(progress['ready'], progress['desired'])}*"
-    serving = progress.get("serving", 0)
     if progress.get("old") and not serving:
         line += f", {rollout_words.left(progress['old'])}"
     ending = rollout.ending(action)
     if ending:
         line += f", {ending}"
-    if progress.get("old") and serving:
-        line += f"\n{rollout_words.serving(serving)}"
+    if still and not stuck:
+        line += f"\n{still}"
     if progress.get("stale_since"):
         line += (
             f"\n:warning: The cluster has not answered since {date(progress['stale_since'])}; "
@@ -271,7 +274,7 @@ def _stop_button(action: Action, environment: Environment | None) -> Block:
         value(action),
         confirm=confirm(
             cut(f"{mark(environment)}Stop: {title_of(action)}", 100),
-            "Nothing more is written, and nothing goes back automatically.",
+            way_words.STOP_QUESTION,
             "Stop",
         ),
     )
@@ -287,6 +290,12 @@ def _again_button(action: Action, label: str) -> Block:
 def value(action: Action) -> str:
     """What a button carries: which action, and the digest of what was shown."""
     return json.dumps({"id": action.id, "digest": action.digest})
+
+
+def _wait(action: Action) -> list[str]:
+    """That there is nothing to do, while it runs as it should."""
+    well = action.state is State.RUNNING and not action.stop_by and not ways_out.said(action)
+    return [rollout_words.WAIT] if well else []
 
 
 def _footer(action: Action, plan: Plan) -> str:

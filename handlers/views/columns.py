@@ -34,9 +34,9 @@ def wrapped(line: str, width: int = WIDTH) -> list[str]:
     return found
 
 
-def shortened(text: str, width: int) -> str:
+def shortened(text: str, width: int, *, prose: bool = False) -> str:
     """The text in at most `width` columns, its middle replaced by an ellipsis: names that are
-    generated differ at their end."""
+    generated differ at their end. Of `prose` no word is cut where a space is near."""
     if columns(text) <= width:
         return text
     begin, end = "", ""
@@ -47,7 +47,11 @@ def shortened(text: str, width: int) -> str:
         if columns(f"{begin}…{tail}{end}") > width:
             break
         end = tail + end
-    return f"{begin}…{end}"
+    if not prose:
+        return f"{begin}…{end}"
+    near = begin.rfind(" ", len(begin) // 2)
+    far = end.find(" ", 0, len(end) // 2)
+    return f"{begin[:near] if near > 0 else begin}…{end[far + 1 :]}"
 
 
 def _columns(character: str) -> int:

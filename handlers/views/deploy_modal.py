@@ -261,7 +261,7 @@ def _select(
     return {
         "type": "input",
         "block_id": name,
-        **({"optional": True} if in_file else {}),
+        **({"optional": True, "hint": _plain(words.NEEDED)} if in_file else {}),
         "label": _plain(label),
         "element": {
             "type": "external_select",

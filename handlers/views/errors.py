@@ -13,6 +13,7 @@ from handlers.views.places import named
 from handlers.views.reply import Block, Reply
 from handlers.views.text import context, date, duration, escape, section
 from handlers.views.words import freezes as words
+from handlers.views.words.mentions import NOTHING_RUN, OPEN_FORM, RUN
 
 _CANDIDATES = 10
 Retyped: TypeAlias = Callable[[str, str], str]
@@ -30,12 +31,23 @@ class LinkedConflict(Conflict):
 
 class Misspelt(InvalidInput):
     """A command with one word wrong; `command` is the whole of it as it was probably meant, without
-    the slash command that it follows. `runs` says whether a click may run that."""
+    the slash command that it follows. `runs` says whether a click may run that, `form` whether it opens a
+    form."""
 
-    def __init__(self, happened: str, *, field: str, slash: str, command: str, runs: bool) -> None:
+    def __init__(
+        self,
+        happened: str,
+        *,
+        field: str,
+        slash: str,
+        command: str,
+        runs: bool,
+        form: bool = False,
+    ) -> None:
         super().__init__(happened, field=field, remedy=f"Did you mean `{slash} {command}`?")
         self.command = command
         self.runs = runs
+        self.form = form
 
 
 class InForm(InvalidInput):
@@ -54,6 +66,8 @@ def trouble(error: GatewayBotError, retyped: Retyped = lambda part, value: "") -
     lines = [f":warning: *{escape(error.happened)}*"]
     if error.meaning:
         lines.append(escape(error.meaning))
+    if isinstance(error, Misspelt):
+        lines.append(NOTHING_RUN)
     if isinstance(error, NotAllowed):
         lines.append(instead(error.verdict))
     if isinstance(error, LinkedConflict):
@@ -95,16 +109,18 @@ def _one(commands: Sequence[str]) -> bool:
 
 def _run_buttons(error: GatewayBotError, meant: Sequence[str]) -> list[Block]:
     """What runs the command as it was meant, or those that the remedy names."""
+    label = RUN
     if isinstance(error, Misspelt):
         meant = [error.command] if error.runs else []
-    elements = [runs("Run it", command, style="primary") for command in meant]
+        label = OPEN_FORM if error.form else RUN
+    elements = [runs(label, command) for command in meant]
     elements += [_offered(command, alone=len(error.commands) == 1) for command in error.commands]
     # Within a block no two may have the same action_id.
     return [{"type": "actions", "elements": [button]} for button in elements if button is not None]
 
 
 def _offered(command: Command, *, alone: bool) -> Block | None:
-    return runs("Run it" if alone else f"Run {command.verb}", command.text)
+    return runs(RUN if alone else f"Run {command.verb}", command.text)
 
 
 def _candidate(name: str, command: str, told: str) -> Block:

@@ -10,7 +10,7 @@ from deploy.expiry.rotation_stops import RotationStop
 from deploy.expiry.tracked import AZURE_EVENTS, AZURE_EXPIRED, Tracked, WarningEntry
 from deploy.gateway import GatewayRef
 from deploy.observed.workloads import DEPLOYMENT
-from handlers.views.places import mark, named
+from handlers.views.places import heading, mark, named
 from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import (
@@ -69,17 +69,17 @@ def message(
     """The one message of an episode, as it is now: text for notifications, and blocks. `refound`:
     what Redis knew when it was posted is lost."""
     environment = Environment(tracked.facts.environment, production=production)
-    name = f"{mark(environment)}`{escape(str(tracked.ref))}`"
     text = headline(tracked, production=production)
     if tracked.over:
+        name = f"{mark(environment)}`{escape(str(tracked.ref))}`"
         sign = ":grey_question:" if tracked.over == "unwatched" else ":white_check_mark:"
         return text, [section(f"{sign} {name} {_over(tracked)}")]
-    what = f"*{name} {_headline(tracked, of_now=False)}*"
-    blocks: list[Block] = [section(f"{_sign(tracked)} {what}\n{_meaning(tracked)}")]
+    what = f"*{_title(tracked, environment)}*"
+    blocks: list[Block] = [section(f"{_sign(tracked)} {what}\n{_meaning(tracked)}".rstrip())]
     facts = tracked.facts
     if facts.why:
         blocks.append(context(f":warning: {escape(cut(facts.why, 300))}"))
-    blocks.append(context(_known_by(tracked), f"Environment {escape(named(environment))}"))
+    blocks.append(context(_known_by(tracked)))
     if tracked.unrotated:
         why = escape(cut(tracked.unrotated, 600))
         blocks.append(context(f":no_entry_sign: Not rotated automatically: {why}"))
@@ -96,7 +96,7 @@ def message(
     elif refound:
         blocks.append(context(_SNOOZES_LOST))
     ref = str(tracked.ref)
-    buttons = [button("Snooze", SNOOZE, ref), button("Show", "show_status", ref)]
+    buttons = [button("Snooze…", SNOOZE, ref), button("Status", "show_status", ref)]
     by_hand = _by_hand(tracked)
     if by_hand:
         blocks.append(context(by_hand))
@@ -345,16 +345,25 @@ def _keeping(tracked: Tracked) -> str:
     return f". Keep it valid: `{renew.command} {escape(str(tracked.ref))}`"
 
 
-def _headline(tracked: Tracked, *, of_now: bool = True) -> str:
-    """With how long it is still good only where it is read at once, as a notification is."""
+def _title(tracked: Tracked, environment: Environment) -> str:
+    """Whose token expires, where and when."""
+    ref, expires_at = tracked.ref, tracked.facts.expires_at
+    what = "Entra app's secret" if tracked.facts.source == "credential" else "token"
+    where = f"{ref.name} on {ref.cluster}/{ref.namespace}"
+    whose = f"The {what} of {escape(heading(where, environment))}"
+    if expires_at is None:
+        return f"{whose}: expiry not known"
+    return f"{whose} {'expired' if expires_at <= tracked.now else 'expires'} {date(expires_at)}"
+
+
+def _headline(tracked: Tracked) -> str:
+    """For notifications, which are read at once: with how long it is still good."""
     expires_at = tracked.facts.expires_at
     what = "an Entra app's secret" if tracked.facts.source == "credential" else "a token"
     if expires_at is None:
         return f"has {what} whose expiry is not known"
     if expires_at <= tracked.now:
         return f"has {what} that has expired"
-    if not of_now:
-        return f"has {what} that expires soon"
     return f"has {what} that expires in {duration(expires_at - tracked.now)}"
 
 
@@ -364,10 +373,10 @@ def _meaning(tracked: Tracked) -> str:
         return ""
     if expires_at <= tracked.now:
         return (
-            f"Since {date(expires_at)} Azure refuses it. Its pods may still answer, with the "
-            "last configuration; a restarted one may not come up."
+            "Azure refuses it since then. Running pods may still serve with the last configuration; "
+            "a restarted one may not start."
         )
-    return f"It expires {date(expires_at)}. From then on its pods get no configuration from Azure."
+    return "From then on its pods get no changes from Azure, and a restarted one may not start."
 
 
 def _said(entry: WarningEntry) -> str:

@@ -26,6 +26,7 @@ from handlers.views.text import (
     section,
     sections,
 )
+from handlers.views.words.evidence import brief, of_link
 
 PAGE = 15
 """Gateways of one page: a message holds about 13,000 characters, a person's eye fewer."""
@@ -258,12 +259,13 @@ def _unmanageable(rows: Sequence[Row]) -> list[Block]:
 def _why(row: Row) -> list[str]:
     beat = row.seen.heartbeat
     s = row.summary
-    reasons = [each.text for each in s.findings if each.sign not in _IN_FACTS]
+    reasons = [brief(each) for each in s.findings if each.sign not in _IN_FACTS]
     if beat.level == "unknown" and _word(row) == "not ready":
-        reasons.append(f"{beat.evidence[:1].upper()}{beat.evidence[1:]}.".replace("..", "."))
+        # Why pods do not run says more than that they are not ready.
+        if not s.has(Sign.NOT_RUNNING):
+            reasons.append(f"{beat.evidence[:1].upper()}{beat.evidence[1:]}.".replace("..", "."))
     elif beat.level not in _WELL:
-        level = "Link unknown" if beat.level == "unknown" else beat.level.capitalize()
-        reasons.append(f"{level}: {beat.evidence}.".replace("..", "."))
+        reasons.append(of_link(beat.level, beat.evidence))
     if row.summary.renewable and row.summary.renewal is not None:
         command = OFFERS[row.summary.renewal].command
         reasons.append(f"Renew it: `{command} {row.summary.ref}`.")

@@ -27,6 +27,7 @@ from handlers.views.text import (
     section,
     sections,
 )
+from handlers.views.words import revisions as words
 from handlers.views.words.revisions import changes
 
 READ = 100
@@ -156,9 +157,12 @@ def _deeds(entries: Sequence[AuditEntry], decided: Mapping[str, Decided]) -> Ite
     by_person = [each for each in entries if each.who[:1] in ("U", "W") and each.who.isalnum()]
     for who, theirs in itertools.groupby(by_person, key=lambda each: each.who):
         several = list(theirs)
-        words = dict.fromkeys(_deed(each, decided) for each in several if each.action)
+        *before, last = dict.fromkeys(_deed(each, decided) for each in several if each.action) or [
+            ""
+        ]
+        did = f"{', '.join(before)} and {last}" if before else last
         within = _window(several[-1], decided)
-        yield f"{' and '.join(words)} by <@{who}>{within}".strip()
+        yield f"{did} by <@{who}>{within}".strip()
 
 
 def _deed(entry: AuditEntry, decided: Mapping[str, Decided]) -> str:
@@ -197,7 +201,8 @@ def _changes(known: Sequence[Revision]) -> list[str]:
     if not known:
         return []
     told = [changes(difference(before, after)) for after, before in itertools.pairwise(known)]
-    return [*told, "the oldest that is kept"]
+    # Before the first there was none to be kept.
+    return [*told, words.OLDEST if known[-1].number > 1 else ""]
 
 
 def revisions(
@@ -216,12 +221,9 @@ def revisions(
     blocks += sections([_revision(*each) for each in shown], "\n\n")
     if len(known) > _REVISIONS:
         blocks.append(context(f"… and {counted(len(known) - _REVISIONS, 'more revision')}."))
-    back = f"`{escape(command)} rollback {escape(ref.name)} --to-revision N`"
-    blocks.append(
-        context(
-            f"{back} brings one back; without a number, the last with another image or settings."
-        )
-    )
+    if len(known) > 1:
+        back = f"{escape(command)} rollback {escape(ref.name)}"
+        blocks.append(context(words.roll_back(back)))
     done = _trail(entries, decided, of=str(ref))
     if done:
         first, *others = done[:SHOWN]
@@ -232,11 +234,8 @@ def revisions(
 
 def _revision(revision: Revision, changed: str) -> str:
     """What it runs and what it changed, and below that when it was put there and by whom."""
-    now = "  *now*" if revision.current else ""
-    version = escape(cut(image_name(revision.image).version or "?", 100))
+    version = f"`{escape(cut(image_name(revision.image).version or '?', 100))}`"
+    title = words.revision(revision.number, version, escape(changed), current=revision.current)
     who = f" by <@{escape(revision.requester)}>" if revision.requester else ""
     action = f" (`{escape(revision.action)}`)" if revision.action else ""
-    return (
-        f"*{revision.number}*  `{version}`{now} · {escape(changed)}\n"
-        f"{date(revision.created_at)}{who}{action} · {counted(revision.pods, 'pod')}"
-    )
+    return f"{title}\n{date(revision.created_at)}{who}{action} · {counted(revision.pods, 'pod')}"

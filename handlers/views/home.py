@@ -12,7 +12,7 @@ from deploy.actions.audit import AuditEntry
 from deploy.actions.windows import Window
 from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError
-from deploy.health.attention import BROKEN
+from deploy.health.attention import BROKEN, Sign
 from deploy.health.fleet import DOWN, Row
 from deploy.health.status import GatewaySummary
 from handlers.views import fleet, freezes, history, request_line
@@ -31,6 +31,7 @@ from handlers.views.text import (
     section,
 )
 from handlers.views.words import home as words
+from handlers.views.words.evidence import brief, of_link
 
 REVIEW, MORE, MENU, REFRESH = "home_review", "home_more", "home_menu", "home_refresh"
 STATUS, LOGS, RESTART, ROTATE = "home_status", "home_logs", "home_restart", "home_rotate"
@@ -96,10 +97,11 @@ def plain(command: str) -> View:
 
 def _content(home: Home, environment_of: EnvironmentOf) -> list[Block]:
     needing = [row for row in home.rows if _urgency(row) > 0]
+    urgent = needing[: max(0, _ROWS - len(home.failed))]
     blocks = [
         *_requests(words.DECIDE, home.decide, environment_of, words.REVIEW, style="primary"),
         *_requests(words.ASKED, home.asked, environment_of, words.SHOW),
-        *_attention(needing, home),
+        *_attention(urgent, len(needing), home),
     ]
     if not blocks and not home.unread:
         blocks = [section(words.QUIET)] if home.rows else [section(words.NO_GATEWAYS)]
@@ -110,7 +112,7 @@ def _content(home: Home, environment_of: EnvironmentOf) -> list[Block]:
     blocks += _tokens(home)
     blocks += _freezes(home)
     blocks += _changes(home.changes, environment_of)
-    blocks += _gateways(home)
+    blocks += _gateways(home, urgent)
     return blocks
 
 
@@ -127,14 +129,12 @@ def _requests(
     return _bounded(title, rows, len(actions) - len(rows), "pending")
 
 
-def _attention(needing: Sequence[Row], home: Home) -> list[Block]:
+def _attention(urgent: Sequence[Row], needing: int, home: Home) -> list[Block]:
+    """The clusters that do not answer and the `urgent` ones of the gateways `needing` attention."""
     rows = [_cluster(name, error, home.rows) for name, error in list(home.failed.items())[:_ROWS]]
-    rows += [
-        _with_menu(cut(_trouble(row), 1500), row.summary) for row in needing[: _ROWS - len(rows)]
-    ]
-    return _bounded(
-        words.ATTENTION, rows, len(needing) + len(home.failed) - len(rows), "status --attention"
-    )
+    rows += [_with_menu(cut(_trouble(row), 1500), row.summary) for row in urgent]
+    left = needing + len(home.failed) - len(rows)
+    return _bounded(words.ATTENTION, rows, left, "status --attention")
 
 
 def _urgency(row: Row) -> int:
@@ -156,12 +156,19 @@ def _trouble(row: Row) -> str:
     outage = row.urgency == DOWN and row.production
     title = words.outage(name) if outage else f"{fleet.sign_of(row)} *{name}*"
     beat = row.seen.heartbeat
-    level = "Link unknown" if beat.level == "unknown" else beat.level.capitalize()
-    found = f"{level}: {beat.evidence}."
+    found = of_link(beat.level, beat.evidence)
     # What makes it as urgent as it is shown goes first.
     if summary.findings and summary.findings[0].urgency >= min(row.urgency, BROKEN):
-        found = summary.findings[0].text
-    return f"{title}  {_place(row)}\n{escape(cut(found.replace('..', '.'), _LINE))}"
+        found = _telling(summary)
+    why = escape(cut(found.replace("..", "."), _LINE))
+    return f"{title}  {_place(row)}\n{why}\n{_running(summary)}"
+
+
+def _telling(summary: GatewaySummary) -> str:
+    """The most urgent finding; the figures show how many pods are ready, so why they do not run comes first."""
+    first = summary.findings[0]
+    causes = [each for each in summary.findings if each.sign is Sign.NOT_RUNNING]
+    return brief(causes[0] if causes and first.sign in (Sign.DOWN, Sign.NOT_READY) else first)
 
 
 def _place(row: Row) -> str:
@@ -211,9 +218,12 @@ def _changes(entries: Sequence[AuditEntry], environment_of: EnvironmentOf) -> li
     return _bounded(words.CHANGES, [section("\n".join(lines))], len(every) - _LINES, "history")
 
 
-def _gateways(home: Home) -> list[Block]:
+def _gateways(home: Home, shown: Sequence[Row]) -> list[Block]:
+    """Those that are not `shown` as in need of attention, which has the same menu."""
+    told = {row.summary.ref for row in shown}
     own = {row.summary.ref for row in home.own}
-    ordered = [*home.own, *(row for row in home.rows if row.summary.ref not in own)]
+    every = [*home.own, *(row for row in home.rows if row.summary.ref not in own)]
+    ordered = [row for row in every if row.summary.ref not in told]
     rows = [_with_menu(_gateway(row), row.summary) for row in ordered[:_GATEWAYS]]
     return _bounded(words.GATEWAYS, rows, len(ordered) - len(rows), "status")
 
@@ -221,10 +231,14 @@ def _gateways(home: Home) -> list[Block]:
 def _gateway(row: Row) -> str:
     summary = row.summary
     mark = fleet.sign_of(row, _urgency(row))
+    return f"{mark} *{escape(summary.ref.name)}*  {_place(row)}\n{_running(summary)}"
+
+
+def _running(summary: GatewaySummary) -> str:
     facts = [words.pods(summary.ready, summary.desired)]
     image = f"`{escape(cut(summary.tag, 40))}`" if summary.tag else ""
     facts += [words.image(image, summary.updated, summary.desired)] if image else []
-    return f"{mark} *{escape(summary.ref.name)}*  {_place(row)}\n{' · '.join(facts)}"
+    return " · ".join(facts)
 
 
 def _with_menu(text: str, summary: GatewaySummary) -> Block:

@@ -1,5 +1,6 @@
 """Posts in a channel when gateways get worse or better."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from deploy.actions.action import Action
@@ -26,6 +27,7 @@ from handlers.views.reply import Block
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
 from handlers.views.words import incidents as words
 from handlers.views.words import ways_out as way_words
+from handlers.views.words.evidence import without_class
 from handlers.views.words.kinds import KIND_WORDS
 
 MENU = "incident_menu"
@@ -34,6 +36,7 @@ _BRIEF = 80
 """Characters of evidence that each of several gateways shows separately."""
 _REPLIES = 3500
 """Characters of what happened together."""
+_OF_PODS = re.compile(r"^\d+ of \d+ pods: ")
 _RANK = {trouble: rank for rank, trouble in enumerate(words.SIGNS)}
 
 ChangeBefore = Callable[[GatewayRef, float], Action | None]
@@ -55,8 +58,13 @@ def message(
     text = sentence(incident, environment_of)
     lasting = _worst_first(incident.open_members, environment_of)
     if incident.over_at is not None:
-        return text, [section(f"✅ *{escape(text)}*"), context(_when(incident))]
-    blocks: list[Block] = [section(f"{_sign(incident)} *{escape(text)}*")]
+        ended = f"{_when(incident)}. {words.NO_ACTION}"
+        return text, [
+            section(f"✅ *{escape(text)}*\n{_recovered(incident)}".rstrip()),
+            context(ended),
+        ]
+    meaning = " ".join(part for part in (_when(incident), _meaning(incident)) if part)
+    blocks: list[Block] = [section(f"{_sign(incident)} *{escape(text)}*\n{meaning}")]
     away = lasting.pop(incident.cluster, None)
     if away is not None:
         blocks.append(section(_line(incident.cluster, away)))
@@ -74,7 +82,6 @@ def message(
     better = len(_gateways(incident)) - len(lasting)
     if better:
         blocks.append(context(f"{counted(better, 'gateway')} of these recovered."))
-    blocks.append(context(_when(incident)))
     renewals = {
         ref: renewal_of(GatewayRef.parse(ref))
         for ref, member in lasting.items()
@@ -103,9 +110,10 @@ def _of_several(shown: Sequence[tuple[str, Member]], *, menus: bool) -> list[Blo
             drawn = menu(MENU, _choices(ref, member)) if menus else None
             found.append(section(line, accessory=drawn) if drawn else section(line))
         if once:
-            same = len(set(evidence)) == 1
-            of = "" if same else f"`{escape(together[0][0])}`: "
-            found.append(section(f"{of}{escape(evidence[0])}"))
+            alike = {_OF_PODS.sub("", said) for said in evidence}
+            first = f"`{escape(together[0][0])}`: {escape(evidence[0])}"
+            same = words.of_all(len(together), escape(min(alike)))
+            found.append(section(same if len(alike) == 1 else first))
     return found
 
 
@@ -280,12 +288,34 @@ def _line(ref: str, member: Member) -> str:
 
 
 def _said(member: Member) -> str:
-    return "; ".join(cut(member.troubles[trouble], 220) for trouble in _troubles(member))
+    """Its evidence without the classes of exceptions, which the logs have."""
+    told = (without_class(member.troubles[trouble]) for trouble in _troubles(member))
+    return "; ".join(cut(each, 220) for each in told)
+
+
+def _meaning(incident: Incident) -> str:
+    """What it means for callers, where that is the same for all and none is down."""
+    members = incident.open_members.values()
+    shared = set.intersection(*(set(member.troubles) for member in members)) if members else set()
+    if any(DOWN in member.troubles for member in members):
+        return ""
+    return " ".join(
+        words.MEANINGS[each] for each in words.SIGNS if each in shared & words.MEANINGS.keys()
+    )
+
+
+def _recovered(incident: Incident) -> str:
+    """The gateways of an incident that is over, and what was seen of them."""
+    gateways = _gateways(incident)
+    evidence = dict.fromkeys(_OF_PODS.sub("", _said(member)) for member in gateways.values())
+    # The title of a single one names it.
+    named = [f"`{escape(ref)}`" for ref in gateways] if len(gateways) > 1 else []
+    return words.recovered(named, [escape(each) for each in evidence if each])
 
 
 def _evidence(member: Member) -> str:
     """A line for each trouble of the only gateway there is."""
-    said = (cut(member.troubles[trouble], 220) for trouble in _troubles(member))
+    said = (cut(without_class(member.troubles[trouble]), 220) for trouble in _troubles(member))
     return "\n".join(f"• {escape(text)}" for text in said)
 
 

@@ -23,9 +23,9 @@ class Offer:
 
 
 OFFERS: Mapping[Renewal, Offer] = {
-    "rotate": Offer("Rotate", ROTATE, "/gateway rotate"),
+    "rotate": Offer("Renew token…", ROTATE, "/gateway rotate"),
     "manage": Offer(
-        "Manage token",
+        "Keep token valid…",
         MANAGE,
         "/gateway manage-token",
         "Others deploy this gateway. The bot can keep its token valid and touch nothing else.",

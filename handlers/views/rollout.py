@@ -84,7 +84,9 @@ def _trouble(pod: Mapping[str, Any], said: Sequence[str]) -> Block | None:
     """What a pod has to tell beyond what is `said` already; None where that is all. Of an error at length
     the end tells why."""
     trouble = str(pod["trouble"])
-    lines = [] if any(trouble in text for text in said) else [shortened(trouble, _TROUBLE)]
+    lines = (
+        [] if any(trouble in text for text in said) else [shortened(trouble, _TROUBLE, prose=True)]
+    )
     if pod.get("event"):
         lines.append(f"Last event: {pod['event']}")
     if not lines and not pod.get("log"):

@@ -154,7 +154,7 @@ def take_up(stage: Fleet, left: Left) -> None:
     chen.clicks(left.window, "Close now")
     chen.sees_at(left.window, "Closed by <@U0CHEN>", PATIENCE)
     alerts = stage.person("ana", "gateway-alerts")
-    alerts.clicks(left.warning, "Snooze")
+    alerts.clicks(left.warning, "Snooze…")
     alerts.submits(alerts.form("expiry_snooze_modal"), snooze_reason="replaced soon")
     alerts.sees_at(left.warning, "Snoozed by <@U0ANA>", PATIENCE)
     ana.is_told("history store-7", "window", PATIENCE)

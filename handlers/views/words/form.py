@@ -12,11 +12,17 @@ _SHOWN = 5
 
 def how(*, file: bool) -> str:
     """What must be filled in, and that sending the form changes nothing."""
-    either = ", here or in a spec file" if file else ""
-    return (
-        f"*Required{either}:* gateway, namespace and image tag. Nothing changes yet: next, you review "
-        "the plan."
+    needed = (
+        "A deployment needs a gateway, a namespace and an image tag: choose them here, or give a spec file "
+        "that has them. "
+        if file
+        else ""
     )
+    return f"{needed}Nothing changes yet: next, you review the plan."
+
+
+NEEDED = "Needed, unless your spec file has it."
+"""Slack calls optional what may stay empty, as this may with a file."""
 
 
 def frozen(environment: Environment, freeze: Freeze, command: str, overridden: bool) -> str:

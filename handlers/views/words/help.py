@@ -14,7 +14,7 @@ class Group(StrEnum):
 
 
 TITLE = "What I can do"
-DEPLOY, STATUS, PENDING = "Deploy a gateway", "Show status", "Open requests"
+DEPLOY, STATUS, PENDING = "Deploy a gateway", "Show status", "Show open requests"
 
 
 def how(command: str) -> str:
@@ -26,5 +26,5 @@ def more(command: str) -> str:
     """Where the rest stands."""
     return (
         f"`{command} help COMMAND` shows how one is used. Name a gateway by its name, or by "
-        "`cluster/namespace/name` where several have that name."
+        "`cluster/namespace/name` if several share that name."
     )

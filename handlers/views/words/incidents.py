@@ -1,6 +1,6 @@
 """What is said of a gateway in trouble: its state in a word or two, and what to do about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from deploy.health.incidents import (
     AWAY,
@@ -31,6 +31,7 @@ SIGNS: Mapping[str, str] = {
 """The worst trouble first."""
 
 STATES: Mapping[str, str] = {
+    CUT_OFF: "cut off from Azure",
     CRASH_LOOP: "crashing",
     BELOW_MINIMUM: "below its minimum of pods",
     REFUSED: "denied",
@@ -41,16 +42,19 @@ STATES: Mapping[str, str] = {
 """Of those that are not called by their own name."""
 
 _OF_SEVERAL: Mapping[str, str] = {
-    CUT_OFF: "cut off from Azure",
     BELOW_MINIMUM: "below their minimum of pods",
     MISSING: "without their tokens",
     UNREADABLE: "without tokens that the bot can read",
 }
 
+MEANINGS: Mapping[str, str] = {
+    CUT_OFF: "Running pods keep serving with their last configuration, and get no changes from Azure.",
+}
+"""What it means for those who call the gateway, where pods serve them."""
+
 REMEDIES: Mapping[str, str] = {
     DOWN: "Read the pods' logs and their status: they say why none is ready.",
-    CUT_OFF: "Pods that run keep serving their last configuration, and get no changes from Azure. "
-    "Check DNS, proxy and firewall between the pods and Azure.",
+    CUT_OFF: "Check DNS, proxy and firewall between the pods and Azure.",
     CRASH_LOOP: "Read the log from before the last restart.",
     BELOW_MINIMUM: "Look at the pods that are not ready: their status says why.",
     UNREADABLE: "Let the bot read this Secret, or nobody is warned before its token expires.",
@@ -74,6 +78,25 @@ def of_several(trouble: str) -> str:
 def resolved(title: str, length: str) -> str:
     """That it is over, and how long it lasted."""
     return f"Resolved: {title} for {length}"
+
+
+NO_ACTION = "No action is needed."
+_NAMED = 12
+
+
+def recovered(gateways: Sequence[str], evidence: Sequence[str]) -> str:
+    """Which gateways it was about, by their names in mrkdwn, and what was seen of them."""
+    more = len(gateways) - _NAMED
+    named = ", ".join(gateways[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    others = len(evidence) - 1
+    also = f" ({counted(others, 'other cause')})" if others > 0 else ""
+    seen = f"Seen: {evidence[0]}{also}" if evidence else ""
+    return "\n".join(line for line in (named, seen) if line)
+
+
+def of_all(count: int, evidence: str) -> str:
+    """What several gateways have in common."""
+    return f"{'Both' if count == 2 else f'All {count}'}: {evidence}"
 
 
 def lasted(seconds: float) -> str:

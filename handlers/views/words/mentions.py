@@ -1,4 +1,4 @@
-"""What the bot says to messages that mention it."""
+"""What the bot says to messages that mention it, and to commands with a word wrong."""
 
 
 def understood(slash: str, command: str) -> str:
@@ -16,5 +16,6 @@ def meant(slash: str, command: str) -> str:
     return f"Nothing was done. Did you mean `{slash} {command}`?"
 
 
+NOTHING_RUN = "Nothing was run."
 OPEN_FORM = "Open the form"
 RUN = "Run it"

@@ -20,17 +20,33 @@ def changes(difference: Difference) -> str:
 
 
 def _image(before: str, after: str) -> str:
-    """The versions, shortened alike so that both are seen; of equal ones, where they come from."""
+    """The previous version; where that is the same, where the image comes from now."""
     old, new = image_name(before), image_name(after)
     if old.version == new.version:
         return cut(f"image from {new.repository}", WIDTH)
-    half = (WIDTH - 3) // 2
-    return f"{cut(old.version or '?', half)} → {cut(new.version or '?', half)}"
+    return cut(f"was {old.version or '?'}", WIDTH)
 
 
 def _settings(paths: tuple[str, ...], room: int) -> list[str]:
     """The fields by name where they fit, else how many there are."""
     if not paths:
         return []
-    named = ", ".join(paths)
-    return [named if len(named) <= room else counted(len(paths), "setting")]
+    named = f"changed {', '.join(paths)}"
+    return [named if len(named) <= room else f"changed {counted(len(paths), 'setting')}"]
+
+
+OLDEST = "the oldest that is kept"
+
+
+def revision(number: int, version: str, changed: str, *, current: bool) -> str:
+    """What a revision runs, and what it changed; `version` is mrkdwn."""
+    title = f"*Revision {number}{' (current)' if current else ''}*: image {version}"
+    return f"{title} · {changed}" if changed else title
+
+
+def roll_back(command: str) -> str:
+    """How an earlier one is brought back."""
+    return (
+        f"`{command} --to-revision N` plans to go back to revision N; without a number, to the last with "
+        "another image or other settings."
+    )

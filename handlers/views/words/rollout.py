@@ -18,6 +18,7 @@ def serving(count: int) -> str:
     return f"{count} pods of the previous version still serve traffic."
 
 
+WAIT = "No action is needed: this message is updated until it ends."
 NEW, PREVIOUS = "*New version*", "*Previous version*"
 
 

@@ -8,6 +8,9 @@ SHOW_PLAN = "Show the plan"
 TRY_AGAIN = "Try again"
 ASK_AGAIN = "Ask again"
 
+STOP_QUESTION = (
+    "The bot changes nothing more and does not roll back. Kubernetes finishes what was applied."
+)
 STOP_AND_ROLL_BACK = "Stop and plan it"
 STOP_AND_ROLL_BACK_QUESTION = (
     "This is stopped now, and nothing more is written. Then you see the plan of the rollback; it begins "
@@ -22,7 +25,7 @@ _SMALL = ("The", "A", "An", "No", "Every", "It", "Its", "This", "Only", "More", 
 
 def stuck(means: str) -> str:
     """That it is stuck, and on what: “Stuck: the image cannot be pulled”."""
-    return f"Stuck: {_within(means)}"
+    return f"Stuck: {within(means)}"
 
 
 def planned_already(gateway: str, action: str) -> str:
@@ -32,12 +35,12 @@ def planned_already(gateway: str, action: str) -> str:
 
 def ended(how: str, happened: str) -> str:
     """How it ended, before what happened: “Failed: the cluster refused it”."""
-    return f"{how}: {_within(happened)}"
+    return f"{how}: {within(happened)}"
 
 
 def waits_anyway(who: str, means: str) -> str:
     """That somebody waits all the same."""
-    return f"{who} decided to keep waiting: {_within(means)}."
+    return f"{who} decided to keep waiting: {within(means)}."
 
 
 def fails_at(when: str) -> str:
@@ -45,6 +48,7 @@ def fails_at(when: str) -> str:
     return f"If nothing changes, this fails at {when}."
 
 
-def _within(sentence: str) -> str:
+def within(sentence: str) -> str:
+    """A sentence as the end of another."""
     first, _, rest = sentence.strip().removesuffix(".").partition(" ")
     return f"{first.lower() if first in _SMALL else first} {rest}".strip()

@@ -113,11 +113,12 @@ def test_a_trouble_that_lasts_is_told_once_and_its_end_in_the_same_message(
 ) -> None:
     channel.look(health("edge-1"), seconds=60)
     channel.look(health("edge-1", CUT_OFF), seconds=600)
-    assert channel.posted == ["west/dev/edge-1 is cut off"]
+    assert channel.posted == ["west/dev/edge-1 is cut off from Azure"]
     channel.look(health("edge-1"), seconds=60)
     assert len(channel.posted) == 1
     assert re.fullmatch(
-        r"Resolved: west/dev/edge-1 was cut off for (less than a|\d+) minutes?", channel.last
+        r"Resolved: west/dev/edge-1 was cut off from Azure for (less than a|\d+) minutes?",
+        channel.last,
     )
     assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
 
@@ -126,7 +127,7 @@ def test_nothing_of_a_namespace_that_cannot_be_read_is_over_or_new(channel: Chan
     channel.look(health("edge-1", CUT_OFF), seconds=600)
     channel.look(unread="dev", seconds=600)
     channel.look(health("edge-2", CUT_OFF), unread="dev", seconds=600)
-    assert channel.posted == ["west/dev/edge-1 is cut off"]
+    assert channel.posted == ["west/dev/edge-1 is cut off from Azure"]
     assert channel.replies == []
     channel.look(health("edge-1"), seconds=60)
     assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
@@ -204,7 +205,7 @@ def test_what_gets_worse_is_said_in_the_thread(channel: Channel) -> None:
     channel.look(health("edge-1", CUT_OFF), seconds=60)
     channel.look(health("edge-1", CUT_OFF, BELOW_MINIMUM), seconds=60)
     assert len(channel.posted) == 1
-    assert "cut off and below its minimum of pods" in channel.last
+    assert "cut off from Azure and below its minimum of pods" in channel.last
     assert channel.replies == [":warning: `west/dev/edge-1` below minimum: below minimum it is"]
 
 

@@ -480,7 +480,7 @@ def test_the_alert_of_a_gateway_that_others_deploy_offers_to_manage_its_token() 
     it = gateway("edge-1")
     _, said = alert(it, refused(it), "manage")
     assert "`/gateway manage-token west/dev/edge-1` makes a new token and keeps it valid" in said
-    assert "Manage token" in said
+    assert "Keep token valid…" in said
     assert MANAGE in said
     assert "/gateway rotate" not in said
     assert ROTATE not in said

@@ -259,3 +259,14 @@ def test_what_only_a_form_can_say_is_not_written_out_as_typed() -> None:
 def test_any_text_is_understood_or_explained(text: str) -> None:
     with contextlib.suppress(InvalidInput):
         assert parse(text).verb in VERBS
+
+
+def test_what_is_wrong_says_that_nothing_was_run_and_what_the_button_does() -> None:
+    for typed, label in (("deplyo", "Open the form"), ("deplyo edge-1 --tag 2.11.1", "Run it")):
+        with pytest.raises(Misspelt) as error:
+            parse(typed)
+        said, *_, buttons = trouble(error.value).blocks
+        assert said["text"]["text"].endswith("Nothing was run.")
+        (button,) = buttons["elements"]
+        assert button["text"]["text"] == label
+        assert "style" not in button, "it is a guess"

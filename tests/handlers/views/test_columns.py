@@ -38,9 +38,11 @@ def test_east_asian_characters_and_emoji_take_two_columns() -> None:
     assert columns("e\u0301") == 1
 
 
-@given(LINES, st.integers(3, 60))
-def test_a_shortened_text_keeps_its_beginning_and_its_end(text: str, width: int) -> None:
-    short = shortened(text, width)
+@given(LINES, st.integers(3, 60), st.booleans())
+def test_a_shortened_text_keeps_its_beginning_and_its_end(
+    text: str, width: int, prose: bool
+) -> None:
+    short = shortened(text, width, prose=prose)
     assert columns(short) <= width
     if short != text:
         begin, _, end = short.partition("…") if "…" not in text else ("", "", "")
@@ -50,3 +52,8 @@ def test_a_shortened_text_keeps_its_beginning_and_its_end(text: str, width: int)
 
 def test_names_that_are_generated_are_told_apart_by_their_end() -> None:
     assert shortened("edge-1-token-20261130-a7f3", 15) == "edge-1-…30-a7f3"
+
+
+def test_of_a_sentence_that_is_shortened_no_word_is_cut() -> None:
+    said = "failed to pull the image from the registry: 503 Service Unavailable"
+    assert shortened(said, 40, prose=True) == "failed to pull the…Unavailable"

@@ -1,5 +1,6 @@
 """What a warning of a token offers, by what this bot can do about it."""
 
+import dataclasses
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from deploy.expiry.tracked import ExpiryFacts, Source, Tracked
 from deploy.gateway import GatewayRef
 from handlers.views import expiry as view
 from handlers.views import renewals
+from handlers.views.text import date
 from tests.support.shown import check_blocks
 
 NOW, DAY = 1_800_000_000.0, 86_400.0
@@ -65,3 +67,19 @@ def test_a_token_in_a_deployment_is_warned_of_with_a_button() -> None:
     said = warning(tracked("Deployment", source="credential"))
     assert renewals.ROTATE not in said
     assert "does not change" not in said
+
+
+@pytest.mark.parametrize(("left", "said"), [(2 * DAY, "expires"), (-60, "expired")])
+def test_a_warning_begins_with_whose_token_it_is_where_and_when_it_expires(
+    left: float, said: str
+) -> None:
+    found = tracked("Deployment")
+    found = dataclasses.replace(
+        found, facts=dataclasses.replace(found.facts, expires_at=NOW + left)
+    )
+    _, blocks = view.message(found, production=True)
+    first = blocks[0]["text"]["text"].splitlines()[0]
+    title = "The token of 🔶 edge-1 on west/dev (development, production)"
+    assert f"*{title} {said} {date(NOW + left)}*" in first
+    labels = [each["text"]["text"] for each in blocks[-1]["elements"]]
+    assert labels == ["Renew token…", "Snooze…", "Status"]

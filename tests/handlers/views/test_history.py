@@ -105,8 +105,8 @@ def test_the_revision_that_is_asked_for_is_marked_though_older_pods_serve() -> N
     ]
     told = view.revisions(REF, known, [], "/gateway")
     assert told.blocks[1]["text"]["text"].split("\n\n") == [
-        f"*3*  `2.10.0`  *now* · 2.9.0 → 2.10.0\n{date(9.0)} by <@U1> (`7K3MAB`) · 1 pod",
-        f"*2*  `2.9.0` · the oldest that is kept\n{date(1.0)} · 2 pods",
+        f"*Revision 3 (current)*: image `2.10.0` · was 2.9.0\n{date(9.0)} by <@U1> (`7K3MAB`) · 1 pod",
+        f"*Revision 2*: image `2.9.0` · the oldest that is kept\n{date(1.0)} · 2 pods",
     ]
 
 
@@ -121,9 +121,9 @@ def test_each_revision_says_what_it_changed_beside_its_version() -> None:
     lines = str(view.revisions(REF, known, [], "/gateway").blocks[1]["text"]["text"])
     assert [each.splitlines()[0].partition(" · ")[2] for each in lines.split("\n\n")] == [
         "restart, new token",
-        "logs.level, new token",
-        "2.10.0 → 2.11.0",
-        "the oldest that is kept",
+        "changed logs.level, new token",
+        "was 2.10.0",
+        "",
     ]
 
 
@@ -201,3 +201,17 @@ def test_findings_that_do_not_fit_are_counted() -> None:
     missing = 20 - shown.count("`r` warning")
     assert missing > 0
     assert f"and {missing} findings that do not fit" in shown
+
+
+def test_a_way_back_is_offered_only_where_there_is_one() -> None:
+    one = Revision(1, "gateway:2.10.0", 0.0, 1, True)
+    assert "--to-revision" not in json.dumps(view.revisions(REF, [one], [], "/gateway").blocks)
+    two = [dataclasses.replace(one, number=2), dataclasses.replace(one, current=False)]
+    shown = json.dumps(view.revisions(REF, two, [], "/gateway").blocks)
+    assert "`/gateway rollback edge-1 --to-revision N` plans to go back to revision N" in shown
+
+
+def test_what_one_person_did_is_listed_as_people_write_it() -> None:
+    entries = story(("pending", "U0ANA"), ("approved", "U0ANA"), ("stop", "U0ANA"))
+    _, line = shown(entries, {"7K3MAB": view.Decided("requester")})
+    assert line.endswith("requested, confirmed and stopped by <@U0ANA>")

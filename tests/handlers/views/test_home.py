@@ -117,6 +117,7 @@ def test_what_waits_for_its_reader_comes_first_and_help_is_one_button_at_the_end
         freezes=[freeze()],
         windows=[window("edge-2")],
         changes=[entry(1)],
+        own=rows(summary("edge-4")),
     )
     assert titles(blocks) == [
         words.DECIDE, words.ASKED, words.ATTENTION, words.TOKENS, words.FREEZES, words.CHANGES,
@@ -250,5 +251,17 @@ def test_what_makes_a_gateway_red_is_what_is_said_of_it() -> None:
     cut_off = Seen(Heartbeat("cut off", "2 of 2 pods: Azure cannot be reached"), NOW)
     (row,) = rows_of((expiring,), {expiring.ref: cut_off}, (), ENVIRONMENTS)
     text = text_of(drawn(rows=(row,)))
-    assert "Cut off: 2 of 2 pods: Azure cannot be reached" in text
+    assert "Cut off from Azure: 2 of 2 pods: Azure cannot be reached" in text
     assert "It expires in 5 days" not in text
+
+
+def test_a_gateway_in_need_of_attention_is_shown_there_alone_with_why_its_pods_do_not_run() -> None:
+    pull = 'ErrImagePull: rpc error: failed to pull "mcr.example/gateway:2.99.0": not found'
+    found = (DOWN, Attention(WRONG, Sign.NOT_RUNNING, f"3 of 3 pods not running: {pull}"))
+    blocks = drawn(rows=rows(summary("edge-1", "dev", *found), summary("edge-2")))
+    text = text_of(blocks)
+    assert text.count("*edge-1*") == 1
+    assert "Not running: the registry does not have this image." in text
+    assert "0 of 3 pods ready · image `2.11.1`" in text
+    assert "rpc error" not in text
+    assert titles(blocks) == [words.ATTENTION, words.GATEWAYS]

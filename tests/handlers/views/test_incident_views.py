@@ -65,7 +65,7 @@ def buttons(each: Incident, before: Action | None = None, renewal: Any = None) -
 
 def test_it_says_what_happened_since_when_on_what_evidence_and_what_to_do() -> None:
     text, said = shown(incident(CUT_OFF))
-    assert text == f"{NAME} is cut off"
+    assert text == f"{NAME} is cut off from Azure"
     assert "the evidence" in said
     assert "Since <!date^" in said
     assert "Check DNS, proxy and firewall" in said
@@ -105,7 +105,7 @@ def test_its_logs_and_its_status_are_one_click_away(trouble: str, options: str) 
 
 @pytest.mark.parametrize("trouble", [REFUSED, SUSPECTED])
 def test_where_a_new_token_mends_it_that_comes_first(trouble: str) -> None:
-    assert list(buttons(incident(trouble), renewal="rotate")) == ["Rotate", "Logs", "Status"]
+    assert list(buttons(incident(trouble), renewal="rotate")) == ["Renew token…", "Logs", "Status"]
 
 
 def test_a_change_that_came_right_before_is_named_and_can_be_rolled_back() -> None:
@@ -141,8 +141,10 @@ def test_several_gateways_have_no_button_that_is_for_one_of_them() -> None:
 
 def test_its_end_says_that_it_is_resolved_and_how_long_it_took() -> None:
     text, said = shown(incident(CUT_OFF, over=NOW + 720))
-    assert text == f"Resolved: {NAME} was cut off for 12 minutes"
-    assert f"*Resolved: {NAME} was cut off for 12 minutes*" in said
+    assert text == f"Resolved: {NAME} was cut off from Azure for 12 minutes"
+    assert f"*Resolved: {NAME} was cut off from Azure for 12 minutes*" in said
+    assert "Seen: the evidence" in said
+    assert "No action is needed." in said
     assert "resolved <!date^" in said
 
 
@@ -194,11 +196,13 @@ def several(evidence: tuple[str, ...]) -> list[dict[str, Any]]:
 def test_evidence_at_length_is_told_once_for_the_gateways_that_share_a_trouble() -> None:
     said = "Azure is not reached: " + "an exception " * 8
     assert json.dumps(several((said,) * 3)).count("Azure is not reached") == 1
-    other = f"2 of 2 pods: {said}"
+    counted = f"2 of 2 pods: {said}"
+    assert f"All 3: {said}".strip() in json.dumps(several((counted, said, said)))
+    other = f"{said}elsewhere"
     shown = json.dumps(several((other, said, said)))
     assert f"`west/dev/edge-0`: {other}".strip() in shown, "it says whose it is"
     assert shown.count("Azure is not reached") == 1
-    assert json.dumps(several(("no answer", "timeout"))).count("cut off: ") == 2
+    assert json.dumps(several(("no answer", "timeout"))).count("cut off from Azure: ") == 2
 
 
 def test_each_of_several_gateways_has_its_menu() -> None:
@@ -224,3 +228,22 @@ def test_each_of_several_gateways_has_its_menu() -> None:
 )
 def test_how_long_it_lasted_is_said_as_people_say_it(seconds: float, said: str) -> None:
     assert words.lasted(seconds) == said
+
+
+def test_the_headline_is_followed_by_what_it_means_for_callers_unless_one_is_down() -> None:
+    meaning = "Running pods keep serving with their last configuration"
+    _, blocks = view.message(incident(CUT_OFF))
+    assert meaning in blocks[0]["text"]["text"].splitlines()[1]
+    assert meaning not in shown(incident(CUT_OFF, DOWN))[1]
+
+
+def test_the_end_of_what_several_had_names_them_and_what_was_seen() -> None:
+    names = ("west/dev/edge-1", "west/dev/edge-2")
+    said = ("2 of 2 pods: Azure cannot be reached", "Azure cannot be reached")
+    members = {
+        name: Member({CUT_OFF: each}, NOW, NOW + 60) for name, each in zip(names, said, strict=True)
+    }
+    over = Incident("i", "west", members, NOW, over_at=NOW + 60, together=True)
+    text, told = shown(over)
+    assert text == "Resolved: 2 gateways on west were cut off from Azure for 1 minute"
+    assert "`west/dev/edge-1`, `west/dev/edge-2`\\nSeen: Azure cannot be reached" in told

@@ -124,7 +124,7 @@ def test_an_incident_a_warning_and_a_window_are_marked() -> None:
     _, blocks = expiry.message(
         Tracked(facts, 100.0, 1, 1, 0.0, "", None, "", "", (), ()), production=True
     )
-    assert f"{PRODUCTION} `west/prod/edge-1`" in blocks[0]["text"]["text"]
+    assert f"{PRODUCTION} edge-1 on west/prod ({CALLED})" in blocks[0]["text"]["text"]
     opened = Window("w", 1, PROD, "U1", "U2", "It is down.", 0.0, 900.0, 600.0, True)
     assert window.message(opened, LIVE)[1][0]["text"]["text"].startswith(PRODUCTION)
 

@@ -401,3 +401,14 @@ def test_the_answer_to_a_late_click_names_who_was_first_and_when(
 def test_the_answer_to_a_late_click_on_what_was_confirmed_does_not_call_it_approved() -> None:
     told = refusals.refused("already", shown_action(State.RUNNING, decided_by="U1", decided_at=NOW))
     assert told.text.startswith("This was already confirmed by <@U1> at ")
+
+
+@pytest.mark.parametrize("file", [True, False])
+def test_the_form_says_of_each_field_that_a_deployment_needs_that_it_does(file: bool) -> None:
+    blocks = deploy_modal.form("{}", {}, {}, file=file)["blocks"]
+    needed = {deploy_modal.GATEWAY, deploy_modal.PLACE, deploy_modal.TAG}
+    for block in (each for each in blocks if each.get("block_id") in needed):
+        assert bool(block.get("optional")) is file, "Slack writes “optional” beside its label"
+        said = block.get("hint", {}).get("text", "")
+        assert said == ("Needed, unless your spec file has it." if file else "")
+    assert needed <= {each.get("block_id") for each in blocks}

@@ -99,10 +99,20 @@ def test_what_is_stuck_says_what_it_means_before_what_kubernetes_says_and_who_se
     _, blocks = action_view.render(stuck(progress=progress))
     said = "\n".join(str(block.get("text", "")) for block in blocks)
     assert "2 pods of the previous version still serve traffic." in said
-    parts = ["Stuck: the image", "Check that the tag", "*New version*", "*Previous version*",
-             "ImagePullBackOff: pull"]  # fmt: skip
+    parts = ["Stuck: the image", "still serve", "0 of 2 pods ready", "Check that the tag",
+             "*New version*", "*Previous version*", "ImagePullBackOff: pull"]  # fmt: skip
     assert parts == sorted(parts, key=said.index)
     assert ": not found" in said, "the end of an error tells why"
+
+
+def test_a_rollout_that_runs_as_it_should_asks_for_nothing_and_stop_says_what_it_leaves() -> None:
+    running = changed("another", State.RUNNING, outcome=None)
+    wait = "No action is needed: this message is updated until it ends."
+    assert wait in str(action_view.render(running)[1])
+    assert wait not in str(action_view.render(stuck())[1])
+    asked = str(buttons(running)["Stop"]["confirm"])
+    assert "The bot changes nothing more and does not roll back." in asked
+    assert "Kubernetes finishes what was applied." in asked
 
 
 def test_a_failure_says_that_it_failed_and_whoever_did_it_alone_is_named_once() -> None:

@@ -1,0 +1,27 @@
+"""What gateways and Kubernetes say of a trouble, as a person reads it in a list. A status shows their own words."""
+
+import re
+
+from deploy.health.attention import Attention, Sign
+from deploy.observed.causes import meaning_in
+from handlers.views.words.ways_out import within
+
+_EXCEPTION = re.compile(r"\b[\w.]+Exception(?: \(\w+\))?: (?=\S)")
+_LEVELS = {"unknown": "Link unknown", "cut off": "Cut off from Azure"}
+
+
+def without_class(said: str) -> str:
+    """What an exception says, without its class: “Connection refused”."""
+    return _EXCEPTION.sub("", said)
+
+
+def of_link(level: str, evidence: str) -> str:
+    """How the link of a gateway is, and what shows it."""
+    said = without_class(evidence)
+    return f"{_LEVELS.get(level, level.capitalize())}: {said}.".replace("..", ".")
+
+
+def brief(finding: Attention) -> str:
+    """A finding in a sentence: of pods that do not run, what that means. How many there are stands beside it."""
+    means = meaning_in(finding.text) if finding.sign is Sign.NOT_RUNNING else ""
+    return f"Not running: {within(means)}." if means else finding.text
