@@ -85,7 +85,7 @@ def bound(plan: Plan) -> Plan:
 
 
 def as_shown(plan: Plan, shown: Plan) -> Plan:
-    """A plan that was made once more, with what is no difference to the one that was decided.
+    """A plan that was made once more, with what makes it no other plan than the one that was decided.
 
     That is the way back: which revision has ready pods may change from one second to the next, and is
     looked at again before anything goes back. And the words for why there is a new token: another

@@ -231,7 +231,7 @@ def test_of_a_success_whose_deployment_is_paused_it_is_said_by_whom_and_what_to_
     [
         (lambda bed: None, ""),
         (undone, NOW),
-        (lambda bed: bed.image(OTHER), f"agent changed it since: {NOW}"),
+        (lambda bed: bed.image(OTHER), f"agent has changed it since: {NOW}"),
         (scaled_with_kubectl, "replicas wanted 1, now 0"),
         (deleted, "The Deployment “edge-1” is gone"),
     ],
