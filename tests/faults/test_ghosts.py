@@ -121,9 +121,10 @@ def test_a_minute_without_network_ends_the_same(demo: Demo, port: int) -> None:
     while time.monotonic() < end:
         # Slack tells whoever types that it was not received.
         assert not demo.person("dan").types("help")["ok"]
-    until(lambda: health(port)[0] == 503, "a bot that is not ready")
+    until(lambda: health(port)[1]["slack"] != "ok", "a bot that is not connected")
+    assert health(port)[0] == 200, "an outage of Slack takes no pod away"
     demo.fault("slack", "network_down", False)
-    until(lambda: health(port)[0] == 200, "a bot that is ready", 120)
+    until(lambda: health(port)[1]["slack"] == "ok", "a bot that is connected", 120)
     hundred(demo, plan)
     until(lambda: warnings(demo), "a warning of the two connections that were lost", 120)
     approves_by_text(demo, plan)

@@ -172,14 +172,19 @@ class Person:
         )
 
     def plans(self, text: str, seconds: float = 60) -> Message:
-        """Send `/gateway text` and wait for the plan that it brings."""
+        """Send `/gateway text` and wait for the plan that it brings. Those in a thread are the plans
+        of a request for several, which somebody may have sent just before."""
         before = {message["ts"] for message in self.messages()}
         answer = self.types(text)
         assert answer["ok"], answer
 
         def look() -> Message | None:
             for message in self.messages():
-                if message["ts"] not in before and "Nothing has changed yet" in words(message):
+                new = message["ts"] not in before and message.get("thread_ts") in (
+                    None,
+                    message["ts"],
+                )
+                if new and "Nothing has changed yet" in words(message):
                     return message
             return None
 
