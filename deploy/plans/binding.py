@@ -93,8 +93,8 @@ def as_shown(plan: Plan, shown: Plan) -> Plan:
     them; only what is read here may change.
     """
     token = dataclasses.replace(plan.token, reason=shown.token.reason)
-    plan = dataclasses.replace(plan, on_failure=shown.on_failure, token=token)
-    return bound(plan) if plan.digest else plan
+    alike = dataclasses.replace(plan, on_failure=shown.on_failure, token=token)
+    return bound(alike) if plan.digest and alike != plan else plan
 
 
 def _way_back(plan: Plan, revision: int) -> WayBack | None:

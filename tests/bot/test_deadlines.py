@@ -30,6 +30,7 @@ from handlers.slack.people import UserGroups
 from tests.support.silent_proxy import silent_peer
 
 NO_CLIENTS = {
+    "audit_annotation",
     "instances",
     "environments",
     "owner",

@@ -46,7 +46,7 @@ def test_a_rotation_is_planned_confirmed_followed_and_proven(demo: Demo) -> None
     assert "Rotate the token of edge-1 on west/dev" in shown
     assert "New gateway token from the secondary key, valid until <!date^" in shown
     assert f"On failure: back to Secret {before['metadata']['name']}" in shown
-    assert "The current token was made with the primary key." in shown
+    assert "The token in use was made with the primary key." in shown
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, "Checking whether Azure accepts the new token")
     done = words(ana.sees_at(plan, "2 of 2 pods run with the new token after"))

@@ -211,7 +211,7 @@ def test_a_missing_secret_is_minted_anew(cluster: Cluster, planner: Planner) -> 
     assert plan.token.mint
     assert plan.token.secret == "edge-1-token-xyz789"
     assert plan.restarts_pods
-    assert "edge-1-token-abc234, no longer exists" in plan.token.reason
+    assert "edge-1-token-abc234, is gone" in plan.token.reason
 
 
 def test_the_token_of_another_service_is_not_kept(cluster: Cluster) -> None:
@@ -228,7 +228,7 @@ def test_the_token_of_another_service_is_not_kept(cluster: Cluster) -> None:
     assert not planned("again").token.mint
     minted = planned("fabrikam").token
     assert minted.mint
-    assert minted.reason == "The current token belongs to API Management instance contoso."
+    assert minted.reason == "The token in use is of API Management instance contoso."
     renamed = Planner({"west": cluster}.__getitem__, list, instances={"again": again})
     assert planned("again", renamed).token.mint, "the settings no longer tell which service it was"
     identity = dataclasses.replace(
@@ -251,7 +251,7 @@ def test_a_token_of_which_only_its_gateway_is_known_is_kept_where_there_is_one_s
     assert kept.replaces is None
     minted = Planner({"west": cluster}.__getitem__, list, instances=several).plan(SPEC, "XYZ789")
     assert minted.token.mint
-    assert "cannot determine which API Management service" in minted.token.reason
+    assert "not known which API Management service" in minted.token.reason
 
 
 def test_a_new_token_replaces_the_one_in_the_secret_that_the_plan_has_read(

@@ -154,7 +154,7 @@ def test_a_token_in_the_deployment_gives_its_place_to_a_secret_in_one_apply(
     adoption = derived(cluster, install(cluster, case))
     assert "Its token is stored in the Deployment" in " ".join(adoption.notes)
     plan = planner.plan(adoption.spec, "ABC234", take_over=True)
-    assert "is stored in the Deployment itself" in plan.token.reason
+    assert "stands in the Deployment itself" in plan.token.reason
     apply_plan(cluster, plan, action_id="ABC234", requester="U1", force=True)
     live = cluster.get("Deployment", "dev", adoption.spec.ref.name)
     assert live is not None

@@ -53,12 +53,12 @@ def test_the_other_key_is_taken_unless_one_is_asked_for(
 def test_a_plan_says_with_which_key_the_token_in_use_was_made() -> None:
     known = rotated_token(SPEC, live("primary"), "value", "ABC234", Rotation())
     assert known.reason == (
-        "The current token was made with the primary key. It expires 2026-12-01 10:00 UTC."
+        "The token in use was made with the primary key. It expires 2026-12-01 10:00 UTC."
     )
     same = rotated_token(SPEC, live("primary"), "value", "ABC234", Rotation("primary"))
     assert "primary key, which is used again." in same.reason
     unknown = rotated_token(SPEC, live(None), "value", "ABC234", Rotation())
-    assert unknown.reason.startswith("The key of the current token is unknown.")
+    assert unknown.reason.startswith("It is not known which key made the token in use.")
 
 
 def test_a_gateway_that_signs_in_to_entra_has_nothing_to_rotate() -> None:
