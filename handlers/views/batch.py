@@ -85,8 +85,8 @@ def unplanned_lines(unplanned: Sequence[Unplanned]) -> list[str]:
 
 def _not_planned(each: Unplanned) -> str:
     """Its name once, though most reasons begin with it."""
-    name, why = each.name, escape(cut(each.why.removeprefix(f"{each.name} "), 3 * _WHY))
-    return f":warning: *{escape(name)}*{' ' if each.why.startswith(f'{name} ') else ': '}{why}"
+    why = each.why.removeprefix(f"{each.name} ")
+    return f":warning: *{escape(each.name)}*: {escape(cut(why, 3 * _WHY))}"
 
 
 def _asked(state: BatchState) -> str:
