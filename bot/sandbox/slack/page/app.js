@@ -70,9 +70,12 @@ class Page {
   }
 
   become(id) {
-    if (this.me && this.me !== id) this.thread = null;
+    const another = this.me && this.me !== id;
+    if (another) this.thread = null;
     this.me = id;
     localStorage.setItem("me", id);
+    // At once: who reloads the page meanwhile is still this person.
+    if (another) this.noteAddress(false);
     this.modals.close();
     this.stop?.();
     this.stop = listen(id, (event) => this.on(event), () => this.reload());
