@@ -97,9 +97,8 @@ def unplanned_lines(unplanned: Sequence[Unplanned]) -> list[str]:
 
 def _not_planned(each: Unplanned) -> str:
     """Its name once, though most reasons begin with it."""
-    rest = each.why.removeprefix(f"{each.name} ")
-    between = " " if len(rest) < len(each.why) else ": "
-    return f":warning: *{escape(each.name)}*{between}{escape(cut(rest, 3 * _WHY))}"
+    why = each.why.removeprefix(f"{each.name} ")
+    return f":warning: *{escape(each.name)}*: {escape(cut(why, 3 * _WHY))}"
 
 
 def _asked(state: BatchState) -> str:

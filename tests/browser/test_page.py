@@ -175,6 +175,21 @@ def test_channels_and_people_are_within_reach(page: Page) -> None:
     expect(page.get_by_role("radio", name="dan")).to_be_checked()
 
 
+def test_who_reloads_right_after_the_choice_is_who_they_chose_to_be(page: Page) -> None:
+    menu(page)
+    page.get_by_role("radio", name="ben").focus()
+    # Nothing more arrives before the reload, as on a slow machine.
+    page.route("**/state*", lambda route: None)
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function(
+        "localStorage.getItem('me') === document.querySelector('[name=me]:checked').value"
+    )
+    page.unroute("**/state*")
+    page.reload()
+    menu(page)
+    expect(page.get_by_role("radio", name="chen")).to_be_checked()
+
+
 def test_back_and_reload_keep_channel_thread_and_draft(page: Page, demo: Demo) -> None:
     demo.post("message", channel="gateway-ops", user="dan", text="What is new?")
     article = page.locator("#main article").filter(has_text="What is new?").last

@@ -154,7 +154,7 @@ def test_several_are_one_message_whose_table_equals_what_the_cluster_holds(demo:
     top = chen.sees_at(top, "Approve 1 plan.*Confirm 2 plans")
     shown = words(top)
     assert "1 waiting for approval, 2 waiting for confirmation, 1 not planned" in shown
-    assert "west/dev/legacy-9* was not deployed by this bot" in shown
+    assert "west/dev/legacy-9*: was not deployed by this bot" in shown
     until(lambda: len(planned(chen, top)) == 3, "every plan in the thread")
     chen.types("rotate --all")
     again = words(chen.sees("Nothing was planned", ephemeral=True))

@@ -189,7 +189,7 @@ def test_what_is_left_out_of_several_rotations_is_named_with_the_reason() -> Non
     ]
     told = batch_replies.nothing_planned(refused).blocks[1]["text"]["text"]
     assert told.splitlines() == [
-        f":warning: *{REF}* was not deployed by this bot.",
+        f":warning: *{REF}*: was not deployed by this bot.",
         ":warning: *west*: Cluster “west” does not answer.",
     ]
 
