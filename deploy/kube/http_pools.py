@@ -2,7 +2,9 @@
 
 import socket
 import threading
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import urllib3
 from kubernetes import client
@@ -33,6 +35,15 @@ def settings_for(server: Server) -> client.Configuration:
     return settings
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A pool, for which certificate, and since when (seconds of the monotonic clock)."""
+
+    certificate: str
+    pool: urllib3.PoolManager
+    since: float
+
+
 class Pools:
     """Connections that show the client certificate of a credential. Safe to use from many threads."""
 
@@ -43,28 +54,41 @@ class Pools:
         settings.socket_options = _socket_options()
         self._settings = settings
         self._lock = threading.Lock()
-        self._made: tuple[tuple[str, urllib3.PoolManager], ...] = ()
+        self._made: tuple[_Made, ...] = ()
 
     def of(self, credential: Credential) -> urllib3.PoolManager:
         """The pool for it. ValueError where its certificate cannot be used."""
-        for certificate, pool in self._made:
-            if certificate == credential.certificate:
-                return pool
+        found = self._found(credential)
+        if found is not None:
+            return found
         with self._lock:
-            for certificate, pool in self._made:
-                if certificate == credential.certificate:
-                    return pool
-            made = self._make(credential)
+            found = self._found(credential)
+            if found is not None:
+                return found
+            made = _Made(credential.certificate, self._make(credential), time.monotonic())
             # One more is kept for requests that have started with it. It is not cleared under them:
             # its connections close when nobody holds it any longer.
-            self._made = ((credential.certificate, made), *self._made[:1])
-            return made
+            self._made = (made, *self._made[:1])
+            return made.pool
+
+    def doubt(self, seconds: float) -> None:
+        """Nothing came on a connection for so many seconds. What forgot it may have forgotten those
+        that are idle as well, so none of them is used again."""
+        before = time.monotonic() - seconds
+        with self._lock:
+            self._made = tuple(each for each in self._made if each.since > before)
 
     def close(self) -> None:
         """Drop the connections."""
         with self._lock:
-            for _, pool in self._made:
-                pool.clear()
+            for each in self._made:
+                each.pool.clear()
+
+    def _found(self, credential: Credential) -> urllib3.PoolManager | None:
+        for each in self._made:
+            if each.certificate == credential.certificate:
+                return each.pool
+        return None
 
     def _make(self, credential: Credential) -> urllib3.PoolManager:
         pool: urllib3.PoolManager = client.ApiClient(self._settings).rest_client.pool_manager

@@ -1,6 +1,6 @@
 """An open answer of an API server, read line by line as it comes, that any thread may end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import urllib3
 
@@ -10,12 +10,19 @@ from deploy.kube.http_errors import in_words
 
 
 class HttpStream:
-    """A Stream over a urllib3 response."""
+    """A Stream over a urllib3 response. `silent` is called when nothing came for too long."""
 
-    def __init__(self, cluster: str, what: str, response: urllib3.BaseHTTPResponse) -> None:
+    def __init__(
+        self,
+        cluster: str,
+        what: str,
+        response: urllib3.BaseHTTPResponse,
+        silent: Callable[[], None],
+    ) -> None:
         self._cluster = cluster
         self._what = what
         self._response = response
+        self._silent = silent
         self._closed = False
         self._read = False
 
@@ -39,6 +46,7 @@ class HttpStream:
             if rest and not cut and not self._closed:
                 yield rest
         except urllib3.exceptions.ReadTimeoutError:
+            self._silent()
             raise Silent(
                 f"Cluster “{self._cluster}” sent no data for {self._what} for too long."
             ) from None

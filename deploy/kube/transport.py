@@ -216,7 +216,7 @@ class HttpConnection:
             body = self._read(response, b"".join)
             answer = _Failed(response.status, response.headers, body)
             raise self._judged(answer, what, namespace)[2]
-        return HttpStream(self._cluster, what, response)
+        return HttpStream(self._cluster, what, response, lambda: self._pools.doubt(silence))
 
     def answer(self, path: str) -> tuple[int, bytes]:
         answer: _Taken[bytes] | _Failed = _renewing(
@@ -298,7 +298,7 @@ class HttpConnection:
                 preload_content=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error) from None
+            raise self._unreachable(error, read) from None
         if response.status == _UNAUTHORIZED:
             self._renew(credential, response)
         elif response.status < _SERVERS_FAULT:
@@ -325,15 +325,18 @@ class HttpConnection:
             return take(response.stream(_PIECE, decode_content=True))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             response.close()
-            raise self._unreachable(error) from None
+            raise self._unreachable(error, self._timeouts.read) from None
         except GatewayBotError:
             response.close()
             raise
         finally:
             response.release_conn()
 
-    def _unreachable(self, error: Exception) -> Unavailable:
+    def _unreachable(self, error: Exception, waited: float) -> Unavailable:
+        """`waited` is how many seconds pass without a byte until that is an error."""
         cause = getattr(error, "reason", error)
+        if isinstance(cause, urllib3.exceptions.ReadTimeoutError):
+            self._pools.doubt(waited)
         if is_tls(error) or is_tls(cause):
             return Unavailable(
                 f"Cluster “{self._cluster}” cannot be trusted: {in_words(error)}.",

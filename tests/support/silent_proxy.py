@@ -64,7 +64,12 @@ class SilentProxy:
             except OSError:
                 return
             self.accepted += 1
-            server = socket.create_connection(self._upstream)
+            try:
+                server = socket.create_connection(self._upstream)
+            except OSError:
+                # As who connects to a server that is not there.
+                client.close()
+                continue
             self._sockets += [client, server]
             self._clients.add(client)
             generation = self._generation

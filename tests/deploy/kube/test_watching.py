@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.errors import Refused
+from deploy.errors import Refused, Unavailable
 from deploy.health.cache import SILENCE
 from deploy.kube.cluster import Cluster, connect
+from deploy.kube.connection import Timeouts
 from deploy.kube.watching import Change, Event, Watch, server_seconds
 from deploy.retry import HELD_SECONDS
 from tests.support.gateway_bed import end_watches
 from tests.support.running_cluster import RunningCluster
-from tests.support.silent_proxy import behind_proxy
+from tests.support.silent_proxy import SilentProxy, behind_proxy
 from tests.support.waiting import until
 
 
@@ -132,6 +133,61 @@ def test_a_connection_that_a_middlebox_forgot_is_noticed_after_the_agreed_silenc
             assert events.until(Change.ADDED, "unseen") == [(Change.ADDED, "unseen")]
             assert time.monotonic() - began < silence + 30
         behind.close()
+
+
+def test_a_watch_that_went_silent_tells_of_the_idle_connections(
+    cluster: Cluster, running: RunningCluster, tmp_path: Path
+) -> None:
+    with behind_proxy(running.kubeconfig(), tmp_path) as (proxy, kubeconfig):
+        behind = connect("west", kubeconfig=kubeconfig, timeouts=IMPATIENT)
+        with heard(behind, silence=2.0) as events:
+            events.until(Change.SYNCED)
+            until(lambda: events.watch.connected, "the watch")
+            idle_connections(behind, proxy, 5)
+            proxy.forget()
+            cluster.apply(config_map("unseen"))
+            events.until(Change.ADDED, "unseen")
+            assert all_at_once(behind, proxy, 4) == ["dev"] * 4
+        behind.close()
+
+
+def test_a_request_that_was_not_answered_tells_of_the_idle_connections(
+    running: RunningCluster, tmp_path: Path
+) -> None:
+    with behind_proxy(running.kubeconfig(), tmp_path) as (proxy, kubeconfig):
+        behind = connect("west", kubeconfig=kubeconfig, timeouts=IMPATIENT)
+        idle_connections(behind, proxy, 5)
+        proxy.forget()
+        with pytest.raises(Unavailable, match="too long"):
+            behind.get("Namespace", None, "dev")
+        assert all_at_once(behind, proxy, 4) == ["dev"] * 4
+        behind.close()
+
+
+IMPATIENT = Timeouts(read=1.5, repeat=0.1)
+"""So short that nothing is asked again."""
+
+
+def all_at_once(behind: Cluster, proxy: SilentProxy, count: int) -> list[str]:
+    """What each of so many requests at one time reads."""
+    proxy.delay = 0.1
+    asked = behind.at_once([lambda: behind.get("Namespace", None, "dev")] * count)
+    return [each["metadata"]["name"] for each in asked if each]
+
+
+def idle_connections(behind: Cluster, proxy: SilentProxy, count: int) -> None:
+    """Leave so many open that nobody uses, as requests at one time do."""
+    before = proxy.accepted
+    proxy.hold()
+    asking = [
+        threading.Thread(target=behind.get, args=("Namespace", None, "dev")) for _ in range(count)
+    ]
+    for each in asking:
+        each.start()
+    until(lambda: proxy.accepted == before + count, "their connections")
+    proxy.resume()
+    for each in asking:
+        each.join(60)
 
 
 @given(st.floats(1, 600), st.integers())
