@@ -92,12 +92,13 @@ def test_a_token_that_azure_refuses_is_taken_back_and_said(demo: Demo) -> None:
 def test_a_rotation_whose_plan_no_longer_holds_is_planned_anew(demo: Demo) -> None:
     ana = demo.person("ana")
     used = secret_in_use(demo, "edge-2")["metadata"]["name"]
-    plan = ana.plans("rotate edge-2 --ttl 10d --key secondary")
+    plan = ana.plans("rotate edge-2 --ttl 10d")
+    assert "from the secondary key, valid until" in words(plan)
     made_with(demo, used, "secondary")
     ana.clicks(plan, "Confirm")
     ana.sees_at(plan, "has changed on the cluster since")
-    anew = ana.sees("Rotate the token of edge-2.*Nothing has changed yet.*which is used again")
-    assert "from the secondary key, valid until" in words(anew)
+    anew = ana.sees("Rotate the token of edge-2.*Nothing has changed yet.*with the secondary key")
+    assert "from the primary key, valid until" in words(anew)
     ana.clicks(anew, "Cancel")
     ana.sees_at(anew, "Cancelled")
     assert secret_in_use(demo, "edge-2")["metadata"]["name"] == used
