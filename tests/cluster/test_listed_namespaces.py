@@ -153,7 +153,11 @@ def test_several_namespaces_are_one_view(demo: Demo) -> None:
     ben.clicks(plan, "Approve")
     ana.sees_at(plan, "1 of 1 pods ready after")
     # In which order they come depends on how urgent each is by now.
-    seen = ("watches only namespaces dev, prod[.]", r"edge-1\* on west/dev", r"store-7\* on west/prod")
+    seen = (
+        "watches only namespaces dev, prod[.]",
+        r"edge-1\* on west/dev",
+        r"store-7\* on west/prod",
+    )
     ana.is_told("list", "".join(f"(?=.*{each})" for each in seen))
 
 
