@@ -76,7 +76,7 @@ def open_modal(needs: Needs, request: Request, trigger_id: str) -> None:
             modal.with_filled(private_metadata, filled.anew(given)),
             filled.given,
             failed,
-            file=needs.team.granted("files:read"),
+            file=_files(needs),
             place=_offered(needs, filled.given),
             said=(*filled.said, *_about_typed(private_metadata, typed)),
             blocks=anew,
@@ -100,43 +100,88 @@ def is_sent(request: Request) -> bool:
 def gateway_chosen(needs: Needs, click: Click) -> Reply | None:
     """Fill in where the chosen gateway runs, its tag and its name there; what somebody has entered
     stays."""
-    view = click.view
-    blocks, state = view.get("blocks") or (), (view.get("state") or {}).get("values") or {}
-    with reading("The form"):
-        origin = json.loads(view["private_metadata"])
-        typed = dict(origin.get("typed") or {})
-    before = {**modal.values(state), "gateway": click.value}
-    free = modal.untouched(blocks, state)
+    shown = _Shown.of(click)
+    before = {**shown.entered, "gateway": click.value}
+    free = modal.untouched(shown.blocks, shown.state)
     given = {
         name: value
         for name, value in before.items()
         if not any(modal.PREFILLED[each] == name for each in free)
     }
-    filled = _filled(needs, {**typed, **given})
+    filled = _filled(needs, {**shown.typed, **given})
     anew = {
-        name: f"{name}:{view['hash']}"
+        name: f"{name}:{click.view['hash']}"
         for name, option in modal.PREFILLED.items()
         if filled.given.get(option) != before.get(option)
     }
-    if not anew and not filled.several:
+    if anew or filled.several:
         # Drawn anew for nothing, it would only get in the way of whoever fills it in.
-        return None
+        file = modal.SpecFile.GIVEN if modal.takes_file(shown.blocks) else _files(needs)
+        metadata = modal.with_filled(click.view["private_metadata"], filled.anew(given))
+        _draw(needs, click, shown, filled, metadata, file, anew)
+    return None
+
+
+def file_or_not(needs: Needs, click: Click) -> Reply | None:
+    """Take a spec file, or no longer; what was entered stays."""
+    shown = _Shown.of(click)
+    filled = _filled(needs, {**shown.typed, **shown.entered})
+    given = modal.SpecFile.GIVEN
+    file = given if click.value == given.value else _files(needs)
+    _draw(needs, click, shown, filled, click.view["private_metadata"], file, {})
+    return None
+
+
+def _files(needs: Needs) -> modal.SpecFile:
+    granted = needs.team.granted("files:read")
+    return modal.SpecFile.OFFERED if granted else modal.SpecFile.IMPOSSIBLE
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The form that somebody clicked in."""
+
+    blocks: Sequence[dict[str, Any]]
+    state: Mapping[str, Mapping[str, Any]]
+    typed: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, click: Click) -> "_Shown":
+        view = click.view
+        with reading("The form"):
+            typed = dict(json.loads(view["private_metadata"]).get("typed") or {})
+        return cls(view.get("blocks") or (), (view.get("state") or {}).get("values") or {}, typed)
+
+    @property
+    def entered(self) -> dict[str, Any]:
+        """What is in its fields."""
+        return modal.values(self.state)
+
+
+def _draw(
+    needs: Needs,
+    click: Click,
+    shown: _Shown,
+    filled: "_Filled",
+    private_metadata: str,
+    file: modal.SpecFile,
+    anew: Mapping[str, str],
+) -> None:
     with contextlib.suppress(SlackApiError):
         # Sent or closed meanwhile, or changed once more: then there is nothing left to fill in.
         needs.slack.views_update(
-            view_id=view["id"],
-            hash=view["hash"],
+            view_id=click.view["id"],
+            hash=click.view["hash"],
             view=modal.form(
-                modal.with_filled(view["private_metadata"], filled.anew(given)),
+                private_metadata,
                 filled.given,
                 {},
-                file=needs.team.granted("files:read"),
+                file=file,
                 place=_offered(needs, filled.given),
-                said=(*filled.said, *_about_typed(view["private_metadata"], typed)),
-                blocks={**modal.filled_anew(blocks), **anew},
+                said=(*filled.said, *_about_typed(click.view["private_metadata"], shown.typed)),
+                blocks={**modal.filled_anew(shown.blocks), **anew},
             ),
         )
-    return None
 
 
 @dataclass(frozen=True)

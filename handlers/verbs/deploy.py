@@ -135,5 +135,6 @@ VERB = Verb(
     opens={
         modal.OPEN: deploy_form.open_by_button,
         modal.GATEWAY: deploy_form.gateway_chosen,
+        modal.FILE_OR_NOT: deploy_form.file_or_not,
     },
 )

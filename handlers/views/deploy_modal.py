@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
@@ -30,7 +31,17 @@ _METADATA_LIMIT = 3000
 _VALUE_LIMIT = 2000
 OPEN = "open_deploy"
 """The action_id of a button that opens the form."""
+FILE_OR_NOT = "deploy_file_or_not"
+"""The action_id of the button for a spec file, or back to the fields alone."""
 SERVICE_TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
+
+
+class SpecFile(Enum):
+    """Whether the form takes a spec as a file, in which everything may be said."""
+
+    IMPOSSIBLE = "impossible"
+    OFFERED = "fields"
+    GIVEN = "file"
 
 
 def loading(private_metadata: str) -> View:
@@ -47,7 +58,7 @@ def form(
     given: Mapping[str, Any],
     failed: Mapping[str, GatewayBotError],
     *,
-    file: bool = True,
+    file: SpecFile = SpecFile.OFFERED,
     said: Sequence[str] = (),
     place: Mapping[str, Any] | None = None,
     blocks: Mapping[str, str] = MappingProxyType({}),
@@ -55,23 +66,36 @@ def form(
     """The form, with what was typed filled in and what could not be asked said.
 
     `place` is the option of the place that is given, as it is offered.
-    With `file` it takes a spec as a file, which may say what else must be chosen. `said` stands on top.
+    `said` stands on top.
     `blocks` are the ids of blocks that have another one than their name: what was entered in a block
     stays in it while its id does (Slack, "Modal views", Preserving input entry in views), so one that
     is filled in anew gets a new id.
     """
     top: list[Block] = [section(text) for text in said]
     top += [section(f":warning: {escape(str(error))}") for error in failed.values()]
-    top.append(context(words.how(file=file)))
+    top.append(context(words.HOW))
+    in_file = file is SpecFile.GIVEN
+    if file is not SpecFile.IMPOSSIBLE:
+        other = SpecFile.OFFERED if in_file else SpecFile.GIVEN
+        label = words.FIELDS_INSTEAD if in_file else words.FILE_INSTEAD
+        elements = [button(label, FILE_OR_NOT, other.value)]
+        top.append({"type": "actions", "elements": elements})
     inputs: list[Block] = [
+        *([_FILE] if in_file else []),
         {
             **_select(
-                GATEWAY, "Gateway in API Management", "Search gateways", given.get("gateway"), file
+                GATEWAY,
+                "Gateway in API Management",
+                "Search gateways",
+                given.get("gateway"),
+                in_file,
             ),
             "dispatch_action": True,
         },
-        _select(PLACE, "Cluster and namespace", "Search namespaces", given.get("to"), file, place),
-        _select(TAG, "Image tag", "Search tags", given.get("tag"), file),
+        _select(
+            PLACE, "Cluster and namespace", "Search namespaces", given.get("to"), in_file, place
+        ),
+        _select(TAG, "Image tag", "Search tags", given.get("tag"), in_file),
         {
             "type": "input",
             "block_id": REPLICAS,
@@ -113,7 +137,6 @@ def form(
                 **({"initial_value": given["name"]} if given.get("name") else {}),
             },
         },
-        *([_FILE] if file else []),
         {
             "type": "input",
             "block_id": MORE,
@@ -137,6 +160,11 @@ def form(
 def _with_id(block: Block, ids: Mapping[str, str]) -> Block:
     name = block.get("block_id", "")
     return {**block, "block_id": ids[name]} if name in ids else block
+
+
+def takes_file(blocks: Sequence[Block]) -> bool:
+    """Whether a form has the field for a file."""
+    return any((block.get("element") or {}).get("action_id") == FILE for block in blocks)
 
 
 def filled_anew(blocks: Sequence[Block]) -> dict[str, str]:
@@ -261,7 +289,7 @@ def _select(
     return {
         "type": "input",
         "block_id": name,
-        **({"optional": True, "hint": _plain(words.NEEDED)} if in_file else {}),
+        **({"optional": True, "hint": _plain(words.IN_FILE)} if in_file else {}),
         "label": _plain(label),
         "element": {
             "type": "external_select",
@@ -288,7 +316,6 @@ def _plain(text: str) -> dict[str, str]:
 _FILE: Block = {
     "type": "input",
     "block_id": FILE,
-    "optional": True,
     "label": _plain("Spec file"),
     "hint": _plain(
         "A whole spec in YAML (docs/spec.md). Fields that it leaves out get their defaults; what you "

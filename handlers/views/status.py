@@ -31,6 +31,7 @@ from handlers.views.text import (
     section,
     sections,
 )
+from handlers.views.words import evidence
 
 MORE, PORTAL = "status_more", "portal"
 _BARS = "▁▂▃▄▅▆▇█"
@@ -86,7 +87,7 @@ def detail(
     blocks.append(section("\n".join(_facts(gateway, support, now))))
     blocks += _requests(requests, environment)
     unread = [text for text in gateway.unread if text != s.stale]
-    warned = [finding.text for finding in s.findings if finding not in failing]
+    warned = [evidence.in_full(finding) for finding in s.findings if finding not in failing]
     wrong = (*warned, *unread, *conditions.wrong(gateway.conditions))
     blocks += [context(f":warning: {escape(cut(text, _SAID))}") for text in wrong[:_WARNINGS]]
     if len(wrong) > _WARNINGS:

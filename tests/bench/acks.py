@@ -119,7 +119,7 @@ class Bed:
             # How a verb is used is all in its ack: no work is left over from it.
             self.command(person, "status --help")
             trigger = self._entries("delivery", before)[-1]["payload"]["trigger_id"]
-            view = deploy_modal.form(deploy_modal.metadata(_CHANNEL, ""), {}, {}, file=False)
+            view = deploy_modal.form(deploy_modal.metadata(_CHANNEL, ""), {}, {})
             views[person] = self._slack("views.open", trigger_id=trigger, view=view)["view"]["id"]
         return views
 

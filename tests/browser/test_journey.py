@@ -57,6 +57,7 @@ def choose(page: Page, label: str, typed: str) -> None:
 def test_a_spec_is_given_as_a_file_in_the_form(page: Page) -> None:
     say(page, "/gateway deploy")
     spec = "gateway: edge-2\ncluster: east\nnamespace: dev\nimage: {tag: 2.11.1}\nreplica: 2"
+    page.get_by_role("button", name="Use a spec file instead").click()
     chosen = page.get_by_label("Spec file")
     chosen.set_input_files({"name": "e.yaml", "mimeType": "text/yaml", "buffer": spec.encode()})
     page.get_by_role("button", name="Show the plan").click()
@@ -78,7 +79,7 @@ def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
     send = page.get_by_role("button", name="Show the plan")
     expect(send).to_be_visible()
     send.click()
-    expect(page.get_by_role("alert").first).to_contain_text("The gateway is missing.")
+    expect(page.get_by_role("alert").first).to_contain_text("complete this required field")
     choose(page, "Gateway in API Management", "edge-1")
     choose(page, "Cluster and namespace", "west dev")
     choose(page, "Image tag", TAG)

@@ -250,7 +250,7 @@ def test_what_a_role_cannot_show_is_said_in_the_plan_and_everything_is_deleted(
 ) -> None:
     demo, ana = scene.demo, scene.demo.person("ana")
     ana.types("deploy")
-    form = ana.form("deploy")
+    form = ana.spec_form()
     assert ana.submits(form, deploy_file=ana.uploads("whole.yaml", SPEC)) == {"ok": True}
     plan = ana.sees("whole-1.*Nothing has changed yet", ephemeral=False)
     why = "The bot may not list {} on cluster “west”; only a ClusterRole can allow it."

@@ -149,7 +149,7 @@ def test_a_spec_given_as_a_file_takes_productions_approval(demo: Demo, room: Roo
     )
     with nothing_minted(demo):
         dan.types("deploy")
-        form = dan.form("deploy")
+        form = dan.spec_form()
         assert dan.submits(form, deploy_file=dan.uploads("edge.yaml", spec)) == {"ok": True}
         gains_nothing(dan, dan.sees("Deploy file to west/dev.*Nothing has changed yet"))
 

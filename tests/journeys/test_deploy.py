@@ -106,10 +106,15 @@ def test_a_spec_given_as_a_file_is_planned_and_a_mistake_in_it_stays_in_the_form
 ) -> None:
     dan = demo.person("dan", "gateway-alerts")
     dan.types("deploy")
-    form = dan.form("deploy")
+    assert set(dan.submits(dan.form("deploy"))["errors"]) == {
+        "deploy_gateway", "deploy_place", "deploy_tag",
+    }  # fmt: skip
+    form = dan.spec_form()
     wrong = dan.submits(form, deploy_file=dan.uploads("edge.yaml", SPEC + "replica: 3"))
     assert "replica" in wrong["errors"]["deploy_file"]
-    assert "missing" in dan.submits(form)["errors"]["deploy_gateway"]
+    assert set(dan.submits(form)["errors"]) == {"deploy_file"}
+    less = dan.uploads("edge.yaml", "replicas: 2")
+    assert "missing" in dan.submits(form, deploy_file=less)["errors"]["deploy_gateway"]
     sent = dan.submits(form, deploy_file=dan.uploads("edge.yaml", SPEC), deploy_replicas="1")
     assert sent == {"ok": True}
     plan = dan.sees("Deploy edge-2 to east/dev.*Nothing has changed yet", ephemeral=False)

@@ -70,10 +70,18 @@ def test_every_wrong_field_is_marked_at_once(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("deploy")
     form = ana.form("deploy")
-    wrong = ana.submits(form, deploy_name="no_name", deploy_more="logs: {levle: warn}")["errors"]
-    assert set(wrong) == {
-        "deploy_gateway", "deploy_place", "deploy_tag", "deploy_name", "deploy_more",
-    }  # fmt: skip
+    assert set(ana.submits(form)["errors"]) == {"deploy_gateway", "deploy_place", "deploy_tag"}
+    chosen = {"deploy_gateway": "contoso/edge-1", "deploy_place": "west/dev", "deploy_tag": TAG}
+    wrong = ana.submits(form, deploy_name="no_name", deploy_more="logs: {levle: warn}", **chosen)
+    assert set(wrong["errors"]) == {"deploy_name", "deploy_more"}
+
+
+def test_who_takes_a_spec_file_instead_keeps_what_was_entered(demo: Demo) -> None:
+    ivy = demo.person("ivy")
+    ivy.types("deploy edge-1 --replicas 2")
+    form = ivy.spec_form()
+    assert fields(form)["deploy_gateway"] == "edge-1"
+    assert fields(form)["deploy_replicas"] == "2"
 
 
 def test_what_was_entered_is_not_lost_where_azure_does_not_answer(demo: Demo) -> None:

@@ -62,7 +62,7 @@ def owner_refers_to(demo: Demo, secret: str) -> None:
 def test_a_spec_file_that_says_manage_token_leads_to_the_same_plan(demo: Demo) -> None:
     ana = demo.person("ana")
     ana.types("deploy")
-    form = ana.form("deploy")
+    form = ana.spec_form()
     spec = f"manage: token\ngateway: {NAME}\ncluster: west\nnamespace: dev\n"
     wrong = ana.submits(form, deploy_file=ana.uploads("edge.yaml", f"{spec}replicas: 3\n"))
     assert "`manage: token` cannot stand beside `replicas`" in str(wrong)

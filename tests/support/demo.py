@@ -164,9 +164,11 @@ class Person:
         self._demo = demo
         self.name = name
         self._channel = channel
+        self._open: set[str] = set()
 
     def types(self, text: str) -> dict[str, Any]:
         """Send `/gateway text`."""
+        self._open = {view["id"] for view in self.views()}
         return self._demo.post(
             "command", channel=self._channel, user=self.name, command="/gateway", text=text
         )
@@ -274,15 +276,36 @@ class Person:
         return stack
 
     def form(self, callback_id: str, seconds: float = 60) -> dict[str, Any]:
-        """The open modal once it is one that can be submitted."""
+        """The open modal once it is one that can be submitted, and none of before the last command."""
 
         def look() -> dict[str, Any] | None:
-            stack = self.views()
+            stack = [view for view in self.views() if view["id"] not in self._open]
             if stack and stack[-1]["callback_id"] == callback_id and stack[-1].get("submit"):
                 return stack[-1]
             return None
 
         return until(look, f"a form {callback_id}", seconds)
+
+    def spec_form(self) -> dict[str, Any]:
+        """The open form of `deploy`, once it takes a spec file."""
+        form = self.form("deploy")
+        (pressed,) = [
+            element
+            for block in form["blocks"]
+            for element in block.get("elements") or ()
+            if element.get("action_id") == "deploy_file_or_not"
+        ]
+        answer = self._demo.post(
+            "interact", user=self.name, view_id=form["id"], state={}, action=pressed
+        )
+        assert answer["ok"], answer
+
+        def look() -> dict[str, Any] | None:
+            shown = self.form("deploy")
+            named = [block.get("block_id") for block in shown["blocks"]]
+            return shown if "deploy_file" in named else None
+
+        return until(look, "a form that takes a file", 30)
 
     def options(self, view: dict[str, Any], action_id: str, typed: str = "") -> list[str]:
         """What an external select of the modal offers."""

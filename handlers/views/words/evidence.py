@@ -1,4 +1,4 @@
-"""What gateways and Kubernetes say of a trouble, as a person reads it in a list. A status shows their own words."""
+"""What gateways and Kubernetes say of a trouble, as a person reads it. A status shows their own words beside it."""
 
 import re
 
@@ -23,5 +23,15 @@ def of_link(level: str, evidence: str) -> str:
 
 def brief(finding: Attention) -> str:
     """A finding in a sentence: of pods that do not run, what that means. How many there are stands beside it."""
-    means = meaning_in(finding.text) if finding.sign is Sign.NOT_RUNNING else ""
+    means = _meaning(finding)
     return f"Not running: {within(means)}." if means else finding.text
+
+
+def in_full(finding: Attention) -> str:
+    """A finding in its own words, and before them what they mean."""
+    means = _meaning(finding)
+    return f"{means} {finding.text}" if means else finding.text
+
+
+def _meaning(finding: Attention) -> str:
+    return meaning_in(finding.text) if finding.sign is Sign.NOT_RUNNING else ""

@@ -10,19 +10,10 @@ from handlers.views.text import date, escape
 _SHOWN = 5
 
 
-def how(*, file: bool) -> str:
-    """What must be filled in, and that sending the form changes nothing."""
-    needed = (
-        "A deployment needs a gateway, a namespace and an image tag: choose them here, or give a spec file "
-        "that has them. "
-        if file
-        else ""
-    )
-    return f"{needed}Nothing changes yet: next, you review the plan."
-
-
-NEEDED = "Needed, unless your spec file has it."
-"""Slack calls optional what may stay empty, as this may with a file."""
+HOW = "Nothing changes yet: next, you review the plan."
+FILE_INSTEAD = "Use a spec file instead"
+FIELDS_INSTEAD = "Without a spec file"
+IN_FILE = "Leave empty to take it from the spec file."
 
 
 def frozen(environment: Environment, freeze: Freeze, command: str, overridden: bool) -> str:

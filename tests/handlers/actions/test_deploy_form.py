@@ -84,6 +84,22 @@ class Form:
         deploy_form.gateway_chosen(self.needs, dataclasses.replace(click, view=view))
         return self.slack.shown[-1]
 
+    def with_file(self, view: dict[str, Any], **entered: str) -> dict[str, Any]:
+        """The form once a spec file is wanted in it, and before that this was entered."""
+        return self._pressed(view, modal.SpecFile.GIVEN, **entered)
+
+    def without_file(self, view: dict[str, Any], **entered: str) -> dict[str, Any]:
+        """The form with its fields alone once more."""
+        return self._pressed(view, modal.SpecFile.OFFERED, **entered)
+
+    def _pressed(
+        self, view: dict[str, Any], wanted: modal.SpecFile, **entered: str
+    ) -> dict[str, Any]:
+        view = {**view, "id": "V1", "hash": "h3", "state": {"values": state(view, **entered)}}
+        click = clicked("U1", wanted.value, modal.FILE_OR_NOT)
+        deploy_form.file_or_not(self.needs, dataclasses.replace(click, view=view))
+        return self.slack.shown[-1]
+
     def sent(self, view: dict[str, Any], **entered: str) -> Request:
         values = state(view, **entered)
         return deploy_form.submit(
@@ -179,13 +195,31 @@ def test_a_spec_file_goes_over_what_nobody_has_chosen(monkeypatch: pytest.Monkey
     form = Form(monkeypatch, summary("west/dev", name="front"))
     file = "image: {tag: 2.12.1}\nname: edge-1"
     monkeypatch.setattr(spec_file, "fetched", lambda slack, file: file["text"])
-    for view in (form.opened("contoso/edge-1"), form.chosen(form.opened(), "contoso/edge-1")):
+    filled_first = form.with_file(form.opened("contoso/edge-1"))
+    chosen_then = form.chosen(form.with_file(form.opened()), "contoso/edge-1")
+    assert modal.takes_file(chosen_then["blocks"])
+    for view in (filled_first, chosen_then):
         values = state(view, deploy_gateway="contoso/edge-1")
         values[modal.FILE] = {modal.FILE: {"files": [{"text": file}]}}
         sent = deploy_form.submit(
             form.needs, Submission("s1", "deploy", "U1", view["private_metadata"], values)
         )
         assert sent.options == {"to": "west/dev", "tag": "2.12.1", "name": "edge-1", "file": file}
+
+
+def test_what_was_entered_stays_whether_a_file_is_given_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    form = Form(monkeypatch, summary("west/dev", name="front"))
+    view = form.opened("contoso/edge-1", reason="an outage")
+    with_file = form.with_file(view, deploy_replicas="4")
+    assert modal.FILE in inputs(with_file)
+    without = form.without_file(with_file, deploy_replicas="4")
+    assert modal.FILE not in inputs(without)
+    assert starts(with_file) == starts(without) == {**starts(view), "replicas": "4"}
+    assert list(inputs(without)) == list(inputs(view)), "by the same ids, else Slack empties them"
+    assert "`--reason`" in said(with_file)
+    assert with_file["private_metadata"] == view["private_metadata"]
 
 
 def test_every_field_that_is_missing_or_wrong_is_marked_at_once(

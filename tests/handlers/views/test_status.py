@@ -457,8 +457,9 @@ def test_a_list_says_what_kubernetes_words_mean_and_keeps_exceptions_short() -> 
     pull = 'ErrImagePull: failed to pull "mcr.example/gateway:2.99.0": not found'
     finding = Attention(WRONG, Sign.NOT_RUNNING, f"1 of 1 pod not running: {pull}")
     assert evidence.brief(finding) == ("Not running: the registry does not have this image.")
+    assert evidence.in_full(finding) == f"The registry does not have this image. {finding.text}"
     unknown = Attention(WRONG, Sign.NOT_RUNNING, "1 of 1 pod not running: Odd: nobody knows")
-    assert evidence.brief(unknown) == unknown.text
+    assert evidence.brief(unknown) == evidence.in_full(unknown) == unknown.text
     said = (
         "Azure cannot be reached: System.Net.Http.HttpRequestException: Connection refused (x:443)"
     )

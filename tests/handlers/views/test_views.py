@@ -24,6 +24,7 @@ from handlers.views import deploy_modal, errors, refusals, text
 from handlers.views import help as help_view
 from handlers.views import logs as logs_view
 from handlers.views.allowed import Allowed
+from handlers.views.deploy_modal import SpecFile
 from handlers.views.notes import notes
 from handlers.views.words.help import Group
 from tests.support.actions import by_approvers
@@ -323,10 +324,6 @@ def test_the_form_keeps_what_was_typed_and_gives_back_what_was_chosen() -> None:
     by_id = {block.get("block_id"): block for block in form["blocks"]}
     assert by_id["deploy_gateway"]["element"]["initial_option"]["value"] == "edge-1"
     assert by_id["deploy_replicas"]["element"]["initial_value"] == "2"
-    without = deploy_modal.form("{}", {}, {}, file=False)["blocks"]
-    assert "deploy_file" in by_id
-    assert not any(block.get("block_id") == "deploy_file" for block in without)
-    assert not any(block.get("optional") for block in without[:3])
     option = {"text": {"type": "plain_text", "text": "x"}, "value": "west/dev"}
     state: dict[str, dict[str, Any]] = {
         "deploy_place": {"deploy_place": {"selected_option": option}},
@@ -403,12 +400,26 @@ def test_the_answer_to_a_late_click_on_what_was_confirmed_does_not_call_it_appro
     assert told.text.startswith("This was already confirmed by <@U1> at ")
 
 
-@pytest.mark.parametrize("file", [True, False])
-def test_the_form_says_of_each_field_that_a_deployment_needs_that_it_does(file: bool) -> None:
+@pytest.mark.parametrize("file", SpecFile)
+def test_the_form_calls_nothing_optional_that_it_needs(file: SpecFile) -> None:
     blocks = deploy_modal.form("{}", {}, {}, file=file)["blocks"]
-    needed = {deploy_modal.GATEWAY, deploy_modal.PLACE, deploy_modal.TAG}
-    for block in (each for each in blocks if each.get("block_id") in needed):
-        assert bool(block.get("optional")) is file, "Slack writes “optional” beside its label"
-        said = block.get("hint", {}).get("text", "")
-        assert said == ("Needed, unless your spec file has it." if file else "")
-    assert needed <= {each.get("block_id") for each in blocks}
+    check_blocks(blocks)
+    named = {block["block_id"]: block for block in blocks if block["type"] == "input"}
+    given = file is SpecFile.GIVEN
+    assert deploy_modal.takes_file(blocks) is given
+    for name in (deploy_modal.GATEWAY, deploy_modal.PLACE, deploy_modal.TAG):
+        # Slack writes “optional” beside its label.
+        assert bool(named[name].get("optional")) is given
+        said = named[name].get("hint", {}).get("text", "")
+        assert said == ("Leave empty to take it from the spec file." if given else "")
+    if given:
+        assert not named[deploy_modal.FILE].get("optional")
+    buttons = [e["text"]["text"] for b in blocks for e in b.get("elements", ()) if "action_id" in e]
+    assert (
+        buttons
+        == {
+            SpecFile.IMPOSSIBLE: [],
+            SpecFile.OFFERED: ["Use a spec file instead"],
+            SpecFile.GIVEN: ["Without a spec file"],
+        }[file]
+    )
