@@ -26,7 +26,7 @@ from handlers.views.text import (
     section,
     sections,
 )
-from handlers.views.words.evidence import brief, of_link
+from handlers.views.words.evidence import brief, of_link, sentence
 
 PAGE = 15
 """Gateways of one page: a message holds about 13,000 characters, a person's eye fewer."""
@@ -263,7 +263,7 @@ def _why(row: Row) -> list[str]:
     if beat.level == "unknown" and _word(row) == "not ready":
         # Why pods do not run says more than that they are not ready.
         if not s.has(Sign.NOT_RUNNING):
-            reasons.append(f"{beat.evidence[:1].upper()}{beat.evidence[1:]}.".replace("..", "."))
+            reasons.append(sentence(beat.evidence))
     elif beat.level not in _WELL:
         reasons.append(of_link(beat.level, beat.evidence))
     if row.summary.renewable and row.summary.renewal is not None:

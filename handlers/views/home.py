@@ -14,6 +14,7 @@ from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError
 from deploy.health.attention import BROKEN, Sign
 from deploy.health.fleet import DOWN, Row
+from deploy.health.heartbeat import Heartbeat
 from deploy.health.status import GatewaySummary
 from handlers.views import fleet, freezes, history, request_line
 from handlers.views.action import value
@@ -31,7 +32,7 @@ from handlers.views.text import (
     section,
 )
 from handlers.views.words import home as words
-from handlers.views.words.evidence import brief, of_link
+from handlers.views.words.evidence import brief, of_link, sentence
 
 REVIEW, MORE, MENU, REFRESH = "home_review", "home_more", "home_menu", "home_refresh"
 STATUS, LOGS, RESTART, ROTATE = "home_status", "home_logs", "home_restart", "home_rotate"
@@ -159,16 +160,20 @@ def _trouble(row: Row) -> str:
     found = of_link(beat.level, beat.evidence)
     # What makes it as urgent as it is shown goes first.
     if summary.findings and summary.findings[0].urgency >= min(row.urgency, BROKEN):
-        found = _telling(summary)
+        found = _telling(summary, beat)
     why = escape(cut(found.replace("..", "."), _LINE))
     return f"{title}  {_place(row)}\n{why}\n{_running(summary)}"
 
 
-def _telling(summary: GatewaySummary) -> str:
-    """The most urgent finding; the figures show how many pods are ready, so why they do not run comes first."""
+def _telling(summary: GatewaySummary, beat: Heartbeat) -> str:
+    """The most urgent finding; the figures show how many pods are ready, so why they are not comes first."""
     first = summary.findings[0]
+    if first.sign not in (Sign.DOWN, Sign.NOT_READY):
+        return brief(first)
     causes = [each for each in summary.findings if each.sign is Sign.NOT_RUNNING]
-    return brief(causes[0] if causes and first.sign in (Sign.DOWN, Sign.NOT_READY) else first)
+    if not causes and beat.level == "unknown" and beat.pods:
+        return sentence(beat.evidence)
+    return brief(causes[0] if causes else first)
 
 
 def _place(row: Row) -> str:

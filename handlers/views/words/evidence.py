@@ -15,6 +15,11 @@ def without_class(said: str) -> str:
     return _EXCEPTION.sub("", said)
 
 
+def sentence(evidence: str) -> str:
+    """Evidence by itself."""
+    return f"{evidence[:1].upper()}{evidence[1:]}.".replace("..", ".")
+
+
 def of_link(level: str, evidence: str) -> str:
     """How the link of a gateway is, and what shows it."""
     said = without_class(evidence)

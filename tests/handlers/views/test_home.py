@@ -17,7 +17,7 @@ from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.attention import BROKEN, SOON, WRONG, Attention, Sign
 from deploy.health.fleet import Row, rows_of
-from deploy.health.heartbeat import Heartbeat
+from deploy.health.heartbeat import Heartbeat, PodHeartbeat
 from deploy.health.levels import Seen
 from deploy.health.status import GatewaySummary
 from deploy.plans.requests import RestartRequest
@@ -253,6 +253,16 @@ def test_what_makes_a_gateway_red_is_what_is_said_of_it() -> None:
     text = text_of(drawn(rows=(row,)))
     assert "Cut off from Azure: 2 of 2 pods: Azure cannot be reached" in text
     assert "It expires in 5 days" not in text
+
+
+def test_pods_that_run_and_are_not_ready_are_told_from_those_that_do_not_run() -> None:
+    down = summary("edge-1", "dev", DOWN)
+    said = PodHeartbeat("edge-1-a", "unknown", "running, but not ready")
+    seen = Seen(Heartbeat("unknown", "3 of 3 pods: running, but not ready", pods=(said,)), NOW)
+    (row,) = rows_of((down,), {down.ref: seen}, (), ENVIRONMENTS)
+    text = text_of(drawn(rows=(row,)))
+    assert "3 of 3 pods: running, but not ready.\\n0 of 3 pods ready" in text
+    assert "It is down" not in text
 
 
 def test_a_gateway_in_need_of_attention_is_shown_there_alone_with_why_its_pods_do_not_run() -> None:
