@@ -118,10 +118,6 @@ class Waits:
                 self._calling.discard((here, service.kind))
                 self._observe(service, time.monotonic() - began, call.error)
 
-    def ended(self, service: Service, seconds: float, error: str) -> None:
-        """A call has ended of which no block knows, such as an attempt that is repeated."""
-        self._observe(service, seconds, error)
-
     def carried(self, call: Callable[[], T]) -> Callable[[], T]:
         """The call, for another thread, as a part of what this thread works on."""
         work = self._work.get(threading.get_ident())
