@@ -3,6 +3,7 @@
 Clients note it where they wait. Work that is nobody's, such as a watch, is not looked at.
 """
 
+import functools
 import logging
 import threading
 import time
@@ -41,13 +42,19 @@ def unobserved(service: Service, seconds: float, error: str) -> None:
 
 
 def guarded(observe: Callable[P, object]) -> Callable[P, None]:
-    """An observer that raises nothing: a figure that is missing must cost no work and no ack."""
+    """The observer, for whoever does the work that it observes: a figure that is missing must cost no
+    work and no ack. Whatever it raises is logged, once, and the work continues."""
+    failed = False
 
+    @functools.wraps(observe)
     def observed(*args: P.args, **kwargs: P.kwargs) -> None:
+        nonlocal failed
         try:
             observe(*args, **kwargs)
-        except Exception:
-            log.exception("an observer failed")
+        except Exception:  # a label that Prometheus does not accept, for one
+            if not failed:
+                log.exception("metrics are incomplete: %s failed", observe)
+            failed = True
 
     return observed
 
@@ -117,10 +124,6 @@ class Waits:
             if service is not None and counted:
                 self._calling.discard((here, service.kind))
                 self._observe(service, time.monotonic() - began, call.error)
-
-    def ended(self, service: Service, seconds: float, error: str) -> None:
-        """A call has ended of which no block knows, such as an attempt that is repeated."""
-        self._observe(service, seconds, error)
 
     def carried(self, call: Callable[[], T]) -> Callable[[], T]:
         """The call, for another thread, as a part of what this thread works on."""

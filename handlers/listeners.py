@@ -1,14 +1,12 @@
 """Where Slack's payloads come in: commands, clicks, modals, suggestions and the Home tab.
 
-Everything a payload holds is unpacked here, once. Before its ack stands only what must be durable,
+What a payload holds is unpacked once, by `handlers.slack.bodies`. Before its ack stands only what must be durable,
 one write to Redis within a second; what asks Slack, Azure or a cluster comes after, on other threads
 than those that ack. Two things answer in that time: a verb's form is checked for a moment, and a
 select gets the suggestions that are known. A modal is opened from here too, since Slack's trigger for
 it lives three seconds.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -27,6 +25,7 @@ from deploy.errors import GatewayBotError, InvalidInput
 from deploy.log_context import about, request_reference
 from handlers.slack import replies
 from handlers.slack.api_errors import opened_before
+from handlers.slack.bodies import Body, click_in, clicked, run_id, submission_in, user_in
 from handlers.slack.in_time import InTime, Late
 from handlers.slack.mentions import said_to_bot
 from handlers.slack.own_command import renamed
@@ -38,22 +37,20 @@ from handlers.slack.payloads import (
     request_of_form,
 )
 from handlers.slack.people import Team, origin_of
-from handlers.slack.typed_text import as_typed, filled_in
+from handlers.slack.typed_text import as_typed
 from handlers.verbs.grammar import parse
 from handlers.verbs.said import asked_by
 from handlers.verbs.verb import BoundVerb, ByClick, Suggestions
-from handlers.views import errors, menus
+from handlers.views import errors
 from handlers.views import help as help_view
 from handlers.views.commands import is_run
 from handlers.views.reply import Reply
 
 log = logging.getLogger(__name__)
 
-Body = dict[str, Any]
 Listener = Callable[[Ack, Body], None]
 
 _STRANGER = "Only members of the workspace that this bot belongs to can use it. Nothing was done."
-_DOUBLE_CLICK_SECONDS = 10
 _NOT_OPENED = Reply("Slack did not open that. Please try again.")
 
 
@@ -131,7 +128,7 @@ class Listeners:
         that nothing was done."""
         ack = Ack()
         try:
-            with about(user=_user_of(request.body), anew=True):
+            with about(user=user_in(request.body), anew=True):
                 self._dispatch(ack, request.body)
         except Exception:  # whoever sent it sees that it failed; the log keeps it whole
             log.exception("a payload could not be answered")
@@ -157,7 +154,7 @@ class Listeners:
             return self.command if body["command"] == self._needs.command else None
         match body.get("type"):
             case "block_actions":
-                name, _ = _clicked(body["actions"][0])
+                name, _ = clicked(body["actions"][0])
                 return self.run if is_run(name) else self._clicks.get(name, _ack_only)
             case "view_submission":
                 return self._submissions.get(body["view"]["callback_id"])
@@ -187,12 +184,12 @@ class Listeners:
     def run(self, ack: Ack, body: Body) -> None:
         """The button with a command as it was probably meant: the same as typing that."""
         ack()
-        click = _click(body)
+        click = click_in(body)
         reply = self._ask(
             click.value,
             click.trigger_id,
             # Of one message and moment, so that a double click asks for nothing more.
-            id=f"command:{click.user}:{_message_of(body) or click.id}:{_digest(click.value)}:{_moment_of(body)}",
+            id=run_id(body, click),
             user=click.user,
             channel=click.channel,
             response_url=click.response_url,
@@ -240,7 +237,7 @@ class Listeners:
 
     def click(self, ack: Ack, body: Body) -> None:
         """A button whose effect must not be lost."""
-        request = request_of_click(_click(body))
+        request = request_of_click(click_in(body))
         try:
             self._needs.accept(request)
         except GatewayBotError as error:
@@ -252,7 +249,7 @@ class Listeners:
     def opening(self, ack: Ack, body: Body) -> None:
         """A button that opens a modal."""
         ack()
-        click = _click(body)
+        click = click_in(body)
         self._aside(self._open, request_of_click(click), lambda: self._opens[click.name](click))
 
     def _aside(self, work: Callable[..., None], *arguments: Any) -> None:
@@ -296,7 +293,7 @@ class Listeners:
 
     def form(self, ack: Ack, body: Body) -> None:
         """A sent modal that needs no look-up to be complete."""
-        sent = _submission(body)
+        sent = submission_in(body)
         try:
             self._forms[sent.name](sent)
             self._needs.accept(request_of_form(sent))
@@ -313,7 +310,7 @@ class Listeners:
         cannot be found in time it closes, and its sender is notified."""
 
         def listener(ack: Ack, body: Body) -> None:
-            sent = _submission(body)
+            sent = submission_in(body)
             first_block = next(iter(sent.values), "")
             try:
                 try:
@@ -336,7 +333,7 @@ class Listeners:
         """The listener that fills one external select."""
 
         def listener(ack: Ack, body: Body) -> None:
-            ack(options=suggest(_click(body)))
+            ack(options=suggest(click_in(body)))
 
         return listener
 
@@ -354,48 +351,6 @@ class Listeners:
             log.warning("the Home tab was not drawn: %s", error)
 
 
-def _click(body: Body) -> Click:
-    """A button, a menu, or what was typed in a select with suggestions."""
-    action = (body.get("actions") or [body])[0]
-    container = body.get("container") or {}
-    user, (name, value) = body["user"]["id"], _clicked(action)
-    return Click(
-        # action_ts is the click's own, the same in each delivery of it.
-        id=f"{user}:{name}:{action.get('action_ts', body.get('trigger_id', ''))}",
-        name=name,
-        user=user,
-        channel=(body.get("channel") or {}).get("id") or container.get("channel_id") or "",
-        trigger_id=body.get("trigger_id", ""),
-        response_url=body.get("response_url", ""),
-        value=value,
-        message=body.get("message") or {},
-        alone=bool(container.get("is_ephemeral")),
-        view=body.get("view") or {},
-    )
-
-
-def _clicked(action: Mapping[str, Any]) -> tuple[str, str]:
-    """The name and the value of what was clicked: a line of a menu is a button of its own."""
-    value = action.get("value") or (action.get("selected_option") or {}).get("value") or ""
-    if action.get("type") == "overflow":
-        return menus.chosen(value)
-    return action["action_id"], value
-
-
-def _submission(body: Body) -> Submission:
-    view = body["view"]
-    values = filled_in(view["state"]["values"])
-    # Sent again with other values it is another one, though its view is the same.
-    digest = _digest(json.dumps(values, sort_keys=True))
-    return Submission(
-        id=f"view:{view['id']}:{view['hash']}:{digest}",
-        name=view["callback_id"],
-        user=body["user"]["id"],
-        private_metadata=view.get("private_metadata", ""),
-        values=values,
-    )
-
-
 def _marked(
     error: GatewayBotError, values: Mapping[str, Mapping[str, Any]], first_block: str
 ) -> dict[str, str]:
@@ -408,29 +363,6 @@ def _marked(
         block = blocks.get(name, first_block)
         found[block] = f"{found[block]} {text}" if block in found else text
     return found
-
-
-def _user_of(body: Body) -> str:
-    """Who sent a payload, whatever it is; empty where that is not said."""
-    user = body.get("user_id") or body.get("user") or (body.get("event") or {}).get("user")
-    return str((user.get("id") if isinstance(user, dict) else user) or "")
-
-
-def _message_of(body: Body) -> str:
-    """The ts of the message that a click was in, also of one that only this person sees."""
-    return (body.get("container") or {}).get("message_ts") or ""
-
-
-def _moment_of(body: Body) -> int:
-    """When something was clicked, in steps of some seconds: epoch seconds over that step."""
-    at = str(body["actions"][0].get("action_ts") or "")
-    seconds, _, _ = at.partition(".")
-    known = seconds.isdecimal() and len(seconds) < 12
-    return int(seconds) // _DOUBLE_CLICK_SECONDS if known else 0
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _refuse(ack: Ack, body: Body, command: str) -> None:

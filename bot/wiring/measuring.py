@@ -13,7 +13,6 @@ from bot.dispatch import Connections
 from bot.metrics.events import Events
 from bot.metrics.gateways import Counted, GatewayCount
 from bot.metrics.gauges import Gauges
-from bot.metrics.guarded import guarded
 from bot.metrics.reading import BacklogReading
 from bot.parts import Part
 from bot.settings import Secrets, Settings
@@ -28,7 +27,7 @@ from deploy.actions.runner import Runner
 from deploy.health.cache import CachedGateway
 from deploy.health.levels import Seen
 from deploy.health.standing import Standing
-from deploy.waits import Service, Waits
+from deploy.waits import Service, Waits, guarded
 from handlers.intake import Intake
 from handlers.lanes import Lane
 from handlers.messages.budgets import METHODS
@@ -78,8 +77,8 @@ def counting_of(kinds: Iterable[str]) -> Counting:
     return Counting(
         registry,
         answers,
-        Waits(guarded(called)),
-        Hearing(Acks(given=guarded(events.acked)), guarded(events.took)),
+        Waits(called),
+        Hearing(Acks(given=events.acked), events.took),
         guarded(refused),
         guarded(events.audited),
     )

@@ -14,8 +14,6 @@ from deploy.actions.owed import Owed
 from deploy.actions.versions import Newer, check
 from deploy.policy import policy_from_mapping
 
-Flat = Sequence[str]
-
 MESSAGES = "action"
 """What the index of messages calls those of actions."""
 BATCHES = "batch"

@@ -260,11 +260,6 @@ class Windows:
             # One that was opened anew since has another score, and stays.
             self._settle(keys=[self._index], args=[window.id, f"{taken:.0f}", "", ""])
 
-    def is_open(self, key: str) -> bool:
-        """Whether this very opening is open now. Unavailable where that cannot be read."""
-        window = self.at(key)
-        return window is not None and window.open
-
     def _readable(self, names: Iterable[str]) -> Iterator[Window]:
         for name in names:
             yield from self._readable_openings(name)[:1]

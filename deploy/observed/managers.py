@@ -71,11 +71,6 @@ class Manager:
     paused: bool = False
 
     @property
-    def from_git(self) -> bool:
-        """Whether what it applies comes from a repository."""
-        return self.tool in (ARGO_CD, FLUX)
-
-    @property
     def is_helm(self) -> bool:
         """Whether it applies what a chart renders from values."""
         return self.tool in (HELM, AZURE_ARC) or self.kind == "HelmRelease"

@@ -139,7 +139,7 @@ def derive(
             found.live, container, selector, ports_stay="ports" in keeps
         )
     spec = spec_from_mapping(with_settings(mapping, given))
-    told = Told(deployment, container, given, found, sources, spec, readers, budgets_beside)
+    told = Told(deployment, container, given, found, sources, spec, budgets_beside)
     return Adoption(spec, tuple(notes(told)))
 
 

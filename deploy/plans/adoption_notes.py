@@ -12,7 +12,6 @@ from deploy.observed.sign_in import token_origin
 from deploy.plans.adopted_services import FoundServices, name_of
 from deploy.plans.adopted_settings import FoundSources
 from deploy.plans.adopted_workload import has_probes, unserved_probes
-from deploy.plans.readers import Readers
 from deploy.rendering.container_settings import container_settings
 from deploy.rendering.labels import config_map_name, discovery_name, service_name
 from deploy.specs.gateway_spec import GatewaySpec
@@ -33,7 +32,6 @@ class Told:
     services: FoundServices
     sources: FoundSources
     spec: GatewaySpec
-    readers: Readers
     budgets: Sequence[Manifest]
 
 

@@ -175,7 +175,7 @@ CONFIGURATION: tuple[Rule, ...] = (
             not view.uses_token
             and view.is_on("config.service.endpoint.disableCertificateValidation")
         ),
-        "The gateway does not check whether it is Azure that answers.",
+        "The gateway does not verify the certificate of its configuration endpoint.",
         "Microsoft says that turning this check off is for tests only.",
         "Remove config.service.endpoint.disableCertificateValidation.",
         SETTINGS,

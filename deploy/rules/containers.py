@@ -80,7 +80,7 @@ CONTAINERS: tuple[Rule, ...] = (
         "info",
         _requests_little,
         "Less is requested than Microsoft advises to start with.",
-        "Microsoft advises to start with two cores and 2 GiB, and to go by what load shows.",
+        "Microsoft advises to start with two cores and 2 GiB, then adjust to the load.",
         "Look at what the pods use before you go lower.",
         PRODUCTION,
     ),

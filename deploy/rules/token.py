@@ -145,7 +145,7 @@ TOKENS: tuple[Rule, ...] = (
         "deny",
         "deny",
         lambda view: (view.uses_token or bool(view.facts.redirects)) and _is_unchecked(view),
-        "The gateway sends its token without checking whether it is Azure that answers.",
+        "The gateway sends its token without verifying the endpoint's certificate.",
         "Whoever answers instead gets the token. Microsoft says that turning this check off is for "
         "tests only.",
         "Remove config.service.endpoint.disableCertificateValidation.",
@@ -183,8 +183,8 @@ TOKENS: tuple[Rule, ...] = (
         "warning",
         lambda view: bool(view.facts.rotated_by),
         "A CronJob that this bot did not make may rotate this token or its keys too.",
-        "When it makes a key anew, every token of that key is refused at once, and the next rotation "
-        "of this bot kills what the job has made.",
+        "When it regenerates a key, every token of that key is rejected at once, and the next rotation "
+        "of this bot invalidates the job's token.",
         "Suspend the CronJob, or leave rotation to it and turn automatic rotation off.",
         TOKEN,
         line=_jobs_line,

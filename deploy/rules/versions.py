@@ -173,7 +173,7 @@ VERSIONS: tuple[Rule, ...] = (
         "warning",
         "warning",
         lambda view: bool(_vulnerability(view)),
-        "This version has a vulnerability that its next patch mended.",
+        "This version has a vulnerability that its next patch fixed.",
         "Microsoft releases a patch for vulnerabilities of the image and of .NET in it.",
         "Choose the newest patch of this minor version:",
         issue(417),
@@ -196,7 +196,7 @@ VERSIONS: tuple[Rule, ...] = (
         "info",
         "info",
         lambda view: (view.version or (0, 0, 0))[:2] == (2, 11),
-        "A growth of memory over time is reported of 2.11.",
+        "Memory use that grows over time is reported for 2.11.",
         "The report, issue 401 of the gateway's repository, is open.",
         "Watch the pods' memory, and keep a memory limit.",
         issue(401),
@@ -217,8 +217,8 @@ VERSIONS: tuple[Rule, ...] = (
         "warning",
         lambda view: view.has_backup and (view.version or (0, 0, 0))[:2] == (2, 12),
         "With 2.12 pods may not start from the configuration backup.",
-        "Issue 418 of the gateway's repository reports 503 and restarts without end; it is "
-        "closed, but not by which version.",
+        "Issue 418 of the gateway's repository reports 503 and endless restarts; it is "
+        "closed, but names no version that fixes it.",
         "Try a restart without network first, or choose 2.11.",
         issue(418),
     ),

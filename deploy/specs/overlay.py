@@ -49,9 +49,9 @@ def from_words(words: Iterable[str]) -> dict[str, Any]:
         steps = path.split(".")
         if not equals or not all(steps):
             raise InvalidInput(
-                f"“{word[:80]}” does not say which field gets which value.",
+                f"“{word[:80]}” is not a path and a value.",
                 field="set",
-                remedy="Write a path and a value, for example rollout.maxSurge=1.",
+                remedy="Write both, for example rollout.maxSurge=1.",
             )
         here = found
         for step in steps[:-1]:
@@ -173,7 +173,7 @@ def _check(given: Mapping[str, Any]) -> None:
     for key, remedy in _FIXED.items():
         if key in given:
             raise InvalidInput(
-                f"{key} says which gateway is meant; it is not an option of one.",
+                f"{key} identifies the gateway and cannot be set.",
                 field=key,
                 remedy=remedy,
             )

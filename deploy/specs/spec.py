@@ -49,7 +49,7 @@ def spec_from_mapping(data: Any) -> GatewaySpec:
     # Only the text tells that replicas were asked for: the data always has a number.
     if spec.autoscaling.most is not None and data.get("replicas") is not None:
         raise InvalidInput(
-            "replicas and autoscaling contradict each other: one of them counts the pods.",
+            "Either replicas or autoscaling sets the number of pods, not both.",
             field="replicas",
         )
     check_together(spec)
@@ -101,7 +101,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: int) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not taken")
+            raise yaml.YAMLError("aliases (*name) are not accepted")
         compose: Callable[[Any, int], Any] = super().compose_node
         return compose(parent, index)
 

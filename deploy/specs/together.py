@@ -321,22 +321,23 @@ def _check_auth(auth: Auth) -> None:
             raise InvalidInput(f"{path} is not used with auth.type {auth.kind}.", field=path)
     if auth.kind == "entraApp" and (auth.client_secret is None) == (auth.certificate is None):
         raise InvalidInput(
-            "An Entra app has either a clientSecret or a certificate.", field="auth.clientSecret"
+            "An Entra app must have either a clientSecret or a certificate.",
+            field="auth.clientSecret",
         )
 
 
 def _check_authority(source: CaSource, path: str) -> None:
     if (source.secret is None) == (source.config_map is None):
-        raise InvalidInput(f"{path} is in a Secret or in a ConfigMap: say one of them.", field=path)
+        raise InvalidInput(f"{path} must name either a Secret or a ConfigMap.", field=path)
 
 
 def _check_toleration(toleration: Toleration, path: str) -> None:
     exists = toleration.operator == "Exists"
     if toleration.key is None and not exists:
-        raise InvalidInput(f"{path} without a key needs operator Exists.", field=f"{path}.key")
+        raise InvalidInput(f"{path} without a key requires operator Exists.", field=f"{path}.key")
     if exists and toleration.value:
-        raise wrong(f"{path}.value", toleration.value, "empty, as operator Exists wants it")
+        raise wrong(f"{path}.value", toleration.value, "empty with operator Exists")
     if toleration.seconds is not None and toleration.effect != "NoExecute":
         raise InvalidInput(
-            "tolerationSeconds is for effect NoExecute.", field=f"{path}.tolerationSeconds"
+            "tolerationSeconds requires effect NoExecute.", field=f"{path}.tolerationSeconds"
         )

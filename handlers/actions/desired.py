@@ -75,7 +75,7 @@ def gateway_of(needs: Needs, request: Request) -> tuple[ApimInstance, str]:
     near = difflib.get_close_matches(gateway.lower(), every, n=1)
     raise NotFound(
         f"Azure API Management has no self-hosted gateway “{gateway[:80]}”.",
-        meaning=f"It has {listed(every)}." if every else "It has none at all.",
+        meaning=f"It has {listed(every)}." if every else "It has no self-hosted gateways.",
         remedy=f"Did you mean {near[0]}?" if near else "Create it in the Azure portal first.",
     ).did_mean("gateway", *near)
 

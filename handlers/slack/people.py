@@ -24,12 +24,11 @@ class Origin:
     """Where a payload comes from.
 
     `installed` is the workspace, or organization, whose bot it was sent to, empty where it does
-    not say; `user` who sent it, and `teams` every workspace that it names as theirs.
+    not say; `user` is who sent it.
     """
 
     installed: str
     user: str
-    teams: frozenset[str]
 
 
 def origin_of(body: Mapping[str, Any]) -> Origin:
@@ -49,11 +48,9 @@ def origin_of(body: Mapping[str, Any]) -> Origin:
     enterprise = _part(body, "enterprise").get("id") or told.get("enterprise_id") or ""
     wide = str(told.get("is_enterprise_install")).lower() == "true"
     installed = view.get("app_installed_team_id") or team or enterprise
-    named = (event.get("user_team") if event else team, user.get("team_id"))
     return Origin(
         installed=str(enterprise if wide else installed),
         user=str(user.get("id") or body.get("user_id") or event.get("user") or ""),
-        teams=frozenset(str(each) for each in named if each),
     )
 
 

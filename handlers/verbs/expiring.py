@@ -72,7 +72,7 @@ def _not_seen(error: GatewayBotError) -> str:
 
 
 def rotate(needs: Needs, click: Click) -> Reply | None:
-    """The Rotate button: plan a rotation, as if whoever clicked had typed it."""
+    """The button that renews a token: plan a rotation, as if whoever clicked had typed it."""
     return _accept(needs, click, ROTATE)
 
 
@@ -144,9 +144,13 @@ def _snooze(needs: Needs, request: Request) -> Reply:
 def _seconds(reason: str, chosen: str) -> float:
     """For how long it is snoozed. InvalidInput without a reason or with a time that is not offered."""
     if not reason:
-        raise InvalidInput("Say why: the channel and the audit trail show it.", field=view.REASON)
+        raise InvalidInput(
+            "A reason is required: the channel and the audit trail show it.", field=view.REASON
+        )
     if len(reason) > _REASON_LIMIT:
-        raise InvalidInput(f"A reason has at most {_REASON_LIMIT} characters.", field=view.REASON)
+        raise InvalidInput(
+            f"A reason can have at most {_REASON_LIMIT} characters.", field=view.REASON
+        )
     if chosen not in view.DURATIONS:
         raise InvalidInput(
             f"A warning cannot be snoozed for “{chosen[:20]}”.",

@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import difflib
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,8 +45,6 @@ from handlers.views.reply import Reply
 from handlers.views.words.help import Group
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 _SOON_SECONDS = 1.5
 """How long a status waits for the image registry and the audit trail; it goes without them."""

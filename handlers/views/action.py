@@ -16,7 +16,7 @@ from handlers.views.commands import runs
 from handlers.views.deciders import RAN, agreed, bound, people, who_decides
 from handlers.views.notification import sentence
 from handlers.views.places import EnvironmentOf, heading, mark, named
-from handlers.views.renewals import ROTATE
+from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
     button,
@@ -283,7 +283,8 @@ def _stop_button(action: Action, environment: Environment | None) -> Block:
 def _again_button(action: Action, label: str) -> Block:
     if action.automatic:
         # The bot asked for it, and it clicks on nothing.
-        return button("Rotate", ROTATE, str(action.ref))
+        offer = OFFERS["rotate"]
+        return button(offer.label, offer.click, str(action.ref))
     return button(label, "action_again", value(action))
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 
 from deploy.actions.action import Action
 from deploy.commands import Command
@@ -18,7 +19,6 @@ from deploy.health.incidents import (
 )
 from deploy.health.status import Renewal
 from handlers.views import ways_out
-from handlers.views.batch_state import grouped
 from handlers.views.commands import RUN, runs
 from handlers.views.menus import Choice, menu
 from handlers.views.places import EnvironmentOf, named
@@ -100,9 +100,10 @@ def message(
 
 def _of_several(shown: Sequence[tuple[str, Member]], *, menus: bool) -> list[Block]:
     """A line for each gateway with a menu of its own; evidence at length is shown once for those that
-    share a trouble."""
+    share a trouble and stand side by side."""
     found: list[Block] = []
-    for _, together in grouped(shown, lambda item: " ".join(_troubles(item[1]))):
+    for _, alike in groupby(shown, lambda item: _troubles(item[1])):
+        together = list(alike)
         evidence = [_said(member) for _, member in together]
         once = len(together) > 1 and max(map(len, evidence)) > _BRIEF
         for ref, member in together:
@@ -110,10 +111,10 @@ def _of_several(shown: Sequence[tuple[str, Member]], *, menus: bool) -> list[Blo
             drawn = menu(MENU, _choices(ref, member)) if menus else None
             found.append(section(line, accessory=drawn) if drawn else section(line))
         if once:
-            alike = {_OF_PODS.sub("", said) for said in evidence}
+            told = {_OF_PODS.sub("", said) for said in evidence}
             first = f"`{escape(together[0][0])}`: {escape(evidence[0])}"
-            same = words.of_all(len(together), escape(min(alike)))
-            found.append(section(same if len(alike) == 1 else first))
+            same = words.of_all(len(together), escape(min(told)))
+            found.append(section(same if len(told) == 1 else first))
     return found
 
 
@@ -191,9 +192,10 @@ def sentence(incident: Incident, environment_of: EnvironmentOf | None = None) ->
 
 
 def _where(refs: Iterable[str], environment_of: EnvironmentOf) -> str:
-    """The environments of these gateways."""
-    found = (named(environment_of(GatewayRef.parse(ref))) for ref in refs)
-    return "; ".join(dict.fromkeys(found))
+    """The environments of these gateways, production first."""
+    found = (environment_of(GatewayRef.parse(ref)) for ref in refs)
+    first = sorted(found, key=lambda environment: not environment.production)
+    return "; ".join(dict.fromkeys(map(named, first)))
 
 
 def reply(change: MemberChange) -> str:
@@ -252,16 +254,17 @@ def _shared(members: Iterable[Member]) -> str:
 def _worst_first(
     members: Mapping[str, Member], environment_of: EnvironmentOf | None
 ) -> dict[str, Member]:
-    """Those that are down before all others, production first."""
+    """Those that are down before all others, of each production first, and there the worst."""
 
-    def urgency(item: tuple[str, Member]) -> tuple[bool, bool, int, str]:
+    def urgency(item: tuple[str, Member]) -> tuple[bool, bool, list[int], str]:
         ref, member = item
         environment = (
             environment_of(GatewayRef.parse(ref)) if environment_of and "/" in ref else None
         )
         production = environment is not None and environment.production
-        worst = min((_rank(trouble) for trouble in member.troubles), default=len(_RANK))
-        return DOWN not in member.troubles, not production, worst, ref
+        # Whatever comes on top of the same trouble is worse than it alone.
+        ranks = [*sorted(map(_rank, member.troubles)), len(_RANK) + 1]
+        return DOWN not in member.troubles, not production, ranks, ref
 
     return dict(sorted(members.items(), key=urgency))
 

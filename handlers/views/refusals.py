@@ -5,6 +5,7 @@ from handlers.views.action import lapsed, value
 from handlers.views.deciders import agreed, mentions
 from handlers.views.reply import Reply
 from handlers.views.text import button, context, date, escape, lowered, section
+from handlers.views.words import deciding
 from handlers.views.words import ways_out as words
 
 
@@ -24,15 +25,15 @@ def planned_already(action: Action) -> Reply:
 
 
 _REFUSALS = {
-    "not-requester": "Only <@{requester}>, who asked for this, can do that.",
-    "no-approval": "Nobody has to approve this: it is for <@{requester}> to confirm, or to cancel "
-    "with `/gateway cancel {id}`.",
+    "not-requester": "Only the requester, <@{requester}>, can do this.",
+    "no-approval": "This requires no approval: <@{requester}> can confirm it, or cancel it with "
+    "`/gateway cancel {id}`.",
     "not-approver": "Only {approvers} can approve or deny this.",
-    "self": "You asked for this, so somebody else has to approve it.",
-    "voted": "You have approved this already. It waits for another person.",
-    "grown": "More approvals are needed by now than this shows. It is planned again, and put to "
-    "those who decide now.",
-    "window-closed": "The approval window is closed. Ask again: approvers will decide.",
+    "self": deciding.OWN,
+    "voted": deciding.APPROVED_ALREADY,
+    "grown": "This now requires more approvals than it shows. The bot makes a new plan and asks the "
+    "current approvers.",
+    "window-closed": deciding.WINDOW_CLOSED,
     "stale": "The plan has changed since this button was drawn. Look at the newest message.",
     "expired": "The time to decide was over at {expires}. Ask again.",
     "already": "{already}",
@@ -40,7 +41,7 @@ _REFUSALS = {
     "stopping": "This is stopping already.",
     "moved-on": "This is no longer stuck on that. Look at its message.",
     "patient": "{patient}",
-    "forbidden": "This may not be agreed to now.",
+    "forbidden": "This cannot be approved now.",
 }
 
 

@@ -11,7 +11,7 @@ from deploy.actions.action import Action
 from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images.support import Support
-from deploy.observed.pods import PodProgress
+from deploy.observed.pods import ENDING, PodProgress
 from handlers.views import conditions
 from handlers.views.action import value
 from handlers.views.fleet import SIGNS
@@ -96,6 +96,7 @@ def detail(
         )
     blocks += [context(text) for text in _others(gateway)]
     blocks += _pods(gateway.pods, s.token_secret)
+    blocks += [context(text) for text in _on_one_node(gateway.pods)]
     if gateway.ended:
         blocks.append(context(_ended(gateway.ended)))
     blocks.append({"type": "actions", "elements": _buttons(s, portal)})
@@ -219,6 +220,15 @@ def _pods(pods: Sequence[PodStatus], secret: str) -> list[Block]:
     if len(said) > 1 and (len(levels) > 1 or not levels <= _WELL):
         blocks += [context(_said_alike(pods)) for pods in list(said.values())[:_LEVELS]]
     return blocks
+
+
+def _on_one_node(pods: Sequence[PodStatus]) -> list[str]:
+    """That no pod is left once a node fails, where all that stay are on it."""
+    nodes = [pod.progress.node for pod in pods if pod.progress.state != ENDING]
+    if len(nodes) < 2 or not nodes[0] or len(set(nodes)) > 1:
+        return []
+    every = "Both" if len(nodes) == 2 else f"All {len(nodes)}"
+    return [f"{every} pods are on node {escape(nodes[0])}: if it fails, none is left."]
 
 
 def _said_alike(pods: Sequence[PodStatus]) -> str:

@@ -317,7 +317,6 @@ def test_a_window_of_a_newer_bot_opens_nothing_and_is_left_alone(
     assert client.zscore("gateway-bot:{windows}", newer.id) is not None
     asked: list[Callable[[], object]] = [
         lambda: windows.at(newer.key),
-        lambda: windows.is_open(newer.key),
         lambda: windows.close(newer.key, by="U0BEN"),
         lambda: windows.latest(REF, "U0ANA"),
         lambda: windows.open(

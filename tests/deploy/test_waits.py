@@ -1,5 +1,6 @@
 """What a piece of work waits for is known while it does, on whatever thread, and of no other work."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ import pytest
 
 from bot.sandbox.valkey import Valkey
 from deploy.actions.connection import connect
-from deploy.waits import Service, Waits, Work
+from deploy.waits import Service, Waits, Work, guarded
 from tests.support.redis_servers import started
 from tests.support.waiting import until
 
@@ -88,7 +89,23 @@ def test_an_observer_that_fails_costs_no_call(caplog: pytest.LogCaptureFixture) 
     waits = Waits(observe)
     with waits.on("Redis", service=Service("redis")):
         pass
-    waits.ended(Service("azure"), 1.0, "")
     with pytest.raises(OSError, match="gone"), waits.on("Azure", service=Service("azure")):
         raise OSError("gone")
-    assert caplog.text.count("RuntimeError: no room for a figure") == 3
+    assert caplog.text.count("RuntimeError: no room for a figure") == 1
+
+
+def test_an_observer_that_fails_again_and_again_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[int] = []
+
+    def observe(number: int) -> None:
+        seen.append(number)
+        raise ValueError("no")
+
+    noting = guarded(observe)
+    for number in range(3):
+        noting(number)
+    assert seen == [0, 1, 2]
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR

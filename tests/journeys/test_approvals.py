@@ -56,7 +56,7 @@ def test_two_different_approvers_are_needed_where_two_are_asked_for(demo: Demo) 
     ben.clicks(plan, "Approve")
     ben.sees_at(plan, "1 of 2 approvals")
     ben.clicks(plan, "Approve")
-    ben.sees("approved this already", ephemeral=True)
+    ben.sees("already approved this", ephemeral=True)
     assert not deployed(demo, "east", "edge-1")
     chen.clicks(plan, "Approve")
     done = chen.sees_at(plan, "3 of 3 pods ready after", 90)
@@ -148,7 +148,7 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     assert "Waiting for you" in home(demo, "ben")
     assert "Waiting for you" not in home(demo, "dan")
     ana.types(f"approve {name}")
-    own = ana.sees("somebody else has to approve it", ephemeral=True)
+    own = ana.sees("somebody else must approve or deny it", ephemeral=True)
     rows = [block for block in own["blocks"] if block["type"] == "actions"]
     offered = [each["action_id"] for row in rows for each in row["elements"]]
     assert offered == ["action_cancel", "action_details"]

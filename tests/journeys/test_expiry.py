@@ -31,7 +31,7 @@ def test_a_gateway_of_the_portal_is_warned_of_and_can_be_snoozed_with_a_reason(
     ana.clicks(warning, "Snooze…")
     form = ana.form("expiry_snooze_modal")
     refused = ana.submits(form, snooze_reason=" ")
-    assert "Say why" in str(refused)
+    assert "A reason is required" in str(refused)
     ana.submits(ana.form("expiry_snooze_modal"), snooze_reason="It is replaced <soon>")
     shown = ana.sees_at(warning, "Snoozed by <@U0ANA>")
     assert "It is replaced &lt;soon&gt;" in words(shown)

@@ -218,7 +218,7 @@ def test_a_click_puts_what_a_rule_advises_into_the_plan(demo: Demo) -> None:
     ana = demo.person("ana")
     plan = ana.plans("deploy edge-2 --to west/dev --tag 2.11.1 --replicas 2")
     demo.person("ivy").clicks(plan, "Fix: Ask for three replicas")
-    demo.person("ivy").sees("Only .*who asked for this, can do that", ephemeral=True)
+    demo.person("ivy").sees("Only the requester, .*, can do this", ephemeral=True)
     ana.clicks(plan, "Fix: Ask for three replicas")
     ana.sees_at(plan, "Replaced by .*, with the fix")
     fixed = ana.sees("Deploy edge-2.*Replicas\\* 3", ephemeral=False)

@@ -87,6 +87,9 @@ def test_one_gateway_shows_its_pods_and_the_rest_behind_more(demo: Demo) -> None
     ivy = demo.person("ivy")
     told = ivy.is_told("status edge-1", "edge-1 on west/dev.*2 of 2 ready.*current token")
     assert "Azure portal" in words(told)
+    nodes = set(re.findall(r"· node (\S+)", words(told)))
+    assert nodes
+    assert ("if it fails, none is left" in words(told)) is (len(nodes) == 1)
 
     def more() -> bool:
         # The trail is written a moment after the action, so that its end may not be in it yet.

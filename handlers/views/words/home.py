@@ -14,7 +14,6 @@ GATEWAYS = "Gateways"
 
 QUIET = ":white_check_mark: Nothing is waiting for you, and no gateway needs attention."
 NO_GATEWAYS = "No self-hosted gateway runs on the clusters that this bot watches."
-ALL = "Show all"
 REVIEW = "Review…"
 SHOW = "Show…"
 REFRESH = "Refresh"
@@ -26,8 +25,6 @@ NOTHING = "There is nothing to show."
 
 STATUS, LOGS = "Status", "Logs"
 RESTART, ROTATE, DEPLOY_ONE = "Restart…", "Rotate the token…", "Deploy…"
-
-NOT_FOUND_HERE = "This gateway no longer runs there."
 
 
 def plain(command: str) -> str:

@@ -23,7 +23,7 @@ from handlers.views.history import trail
 from tests.support.actions import CODEC, ask, by_approvers
 from tests.support.redis_servers import LosingProxy, started
 from tests.support.waiting import until
-from tests.support.windows import windows_of
+from tests.support.windows import is_open, windows_of
 
 REF = GatewayRef("west", "prod", "edge-1")
 
@@ -201,24 +201,24 @@ def test_a_window_is_opened_for_one_person_and_closed_by_another(server: Valkey)
     assert windows.find(REF, "U1") is not None
     assert windows.find(REF, "U3") is None
     assert windows.find(GatewayRef("west", "prod", "edge-2"), "U1") is None
-    assert windows.is_open(made.key)
+    assert is_open(windows, made.key)
     closed = windows.close(made.key, by="U4")
     assert closed is not None
     assert (closed.open, closed.closed_by) == (False, "U4")
-    assert not windows.is_open(made.key)
+    assert not is_open(windows, made.key)
     reopened = windows.open(
         REF, "U1", by="U2", reason="again", seconds=600, channel="C1", request_id="r2"
     )
     assert reopened.key != made.key
-    assert not windows.is_open(made.key), "what was asked under the first one stays closed"
-    assert windows.is_open(reopened.key)
+    assert not is_open(windows, made.key), "what was asked under the first one stays closed"
+    assert is_open(windows, reopened.key)
     assert [(e.event, e.who) for e in log.read()][::-1] == [
         ("window opened", "U2"),
         ("window closed", "U4"),
         ("window opened", "U2"),
     ]
     assert windows.close("}x{-1", by="U4") is None
-    assert not windows.is_open("nonsense")
+    assert not is_open(windows, "nonsense")
 
 
 def test_a_window_that_is_over_is_given_out_until_it_is_reported(server: Valkey) -> None:
@@ -250,16 +250,16 @@ def test_a_window_counts_only_while_its_message_is_shown(server: Valkey) -> None
     assert (made.open, made.over) == (False, False)
     assert windows.find(REF, "U1") is None
     assert windows.open_for("U1") == ()
-    assert not windows.is_open(made.key)
+    assert not is_open(windows, made.key)
     last = windows.latest(REF, "U1")
     assert last is not None
     assert last.key == made.key
     shown.add(made.key)
     assert windows.find(REF, "U1") is not None
     assert windows.open_for("U1") != ()
-    assert windows.is_open(made.key)
+    assert is_open(windows, made.key)
     shown.clear()
-    assert not windows.is_open(made.key)
+    assert not is_open(windows, made.key)
 
 
 def test_a_window_that_is_opened_while_another_is_open_ends_that_one(server: Valkey) -> None:
@@ -277,7 +277,7 @@ def test_a_window_that_is_opened_while_another_is_open_ends_that_one(server: Val
         (True, "U4", "1"),
         (False, "", "2"),
     ]
-    assert [windows.is_open(each.key) for each in made] == [False, False, True]
+    assert [is_open(windows, each.key) for each in made] == [False, False, True]
     assert windows.versions() == {made[0].key: 2, made[1].key: 2, made[2].key: 1}
 
 

@@ -160,7 +160,7 @@ def test_what_was_asked_to_override_a_freeze_is_approved_in_it_and_in_no_later_o
     in_june(desk, 2100)
     assert "production is frozen" in desk.click("action_approve", "U2", "BBBBBB")
     assert desk.state("BBBBBB") is State.PENDING
-    assert "Only <@U1>" in desk.click("action_again", "U2", "AAAAAA")
+    assert "Only the requester, <@U1>" in desk.click("action_again", "U2", "AAAAAA")
 
 
 def test_only_who_may_deny_it_now_is_asked_for_a_reason(client: Any) -> None:
@@ -207,8 +207,8 @@ def test_who_says_yes_to_what_more_decide_on_by_now_is_told_that_it_is_planned_a
     desk = Desk(client, PRODUCTION, staging, governing=governed_by("staging"))
     desk.ask("AAAAAA", MINE)
     said = desk.click("action_approve", "U2", "AAAAAA")
-    assert "More approvals are needed by now" in said
-    assert "planned again" in said
+    assert "This now requires more approvals" in said
+    assert "makes a new plan" in said
     assert desk.state("AAAAAA") is State.SUPERSEDED
     assert desk.changes.renewed == [("AAAAAA", "grown:AAAAAA")]
 
@@ -225,7 +225,7 @@ def test_what_is_approved_by_text_is_answered_as_a_click_is(desk: Desk) -> None:
         return reply.text
 
     assert say("U2", "01234567") == "You approved AAAAAA."
-    assert "approved this already" in desk.click("action_approve", "U2", "AAAAAA", plan.digest)
+    assert "already approved this" in desk.click("action_approve", "U2", "AAAAAA", plan.digest)
     with pytest.raises(NotAllowed, match="Only approvers can approve or deny"):
         say("U9", "01234567")
     assert "plan has changed" in say("U3", "99999999")
@@ -325,7 +325,7 @@ def test_two_identities_found_to_be_one_person_meanwhile_are_that_person(client:
     assert desk.click("action_approve", "U2", "BBBBBB") == ""
     for mapped, name, voter, said in (
         ({"U1": "ana", "U2": "ana"}, "AAAAAA", "U2", "somebody else must approve or deny it"),
-        ({"U2": "ben", "U3": "ben"}, "BBBBBB", "U3", "approved this already"),
+        ({"U2": "ben", "U3": "ben"}, "BBBBBB", "U3", "already approved this"),
     ):
         later = Desk(client, PRODUCTION, people=mapped)
         assert said in later.click("action_approve", voter, name)
@@ -350,7 +350,7 @@ def calm(client: Any) -> Desk:
 def test_a_plan_that_one_person_sees_has_the_buttons_that_count_for_them(calm: Desk) -> None:
     calm.ask("AAAAAA", by_approvers(2, PEOPLE))
     for user, buttons, why in (
-        ("U1", {"action_cancel", "action_details"}, "somebody else has to approve it"),
+        ("U1", {"action_cancel", "action_details"}, "somebody else must approve or deny it"),
         ("U2", {"action_approve", "action_deny", "action_details"}, "You can approve or deny"),
         ("U9", {"action_details"}, "Only <@U2>, <@U3> can approve it."),
     ):
@@ -360,7 +360,7 @@ def test_a_plan_that_one_person_sees_has_the_buttons_that_count_for_them(calm: D
     assert calm.click("action_approve", "U2", "AAAAAA") == ""
     shown, said = shown_to(calm, "U2")
     assert shown == {"action_deny", "action_details"}
-    assert "You have approved this." in said
+    assert "You have already approved this." in said
     assert "You can deny this." in said
 
 
@@ -372,7 +372,7 @@ def test_only_the_requester_is_shown_the_button_that_confirms(client: Any) -> No
     assert shown_to(desk, "U1")[0] == {"action_confirm", "action_cancel", "action_details"}
     shown, said = shown_to(desk, "U2")
     assert shown == {"action_details"}
-    assert "Only <@U1>, who asked for this, can confirm it." in said
+    assert "Only the requester, <@U1>, can confirm this." in said
 
 
 def test_in_a_freeze_nobody_is_shown_the_button_that_approves(desk: Desk) -> None:

@@ -38,7 +38,7 @@ from tests.support.needs import needs
 from tests.support.redis_servers import started
 from tests.support.slack_workspace import ELSEWHERE, OPS, Person
 from tests.support.waiting import until
-from tests.support.windows import windows_of
+from tests.support.windows import is_open, windows_of
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_window_is_closed_by_text(server: Valkey, monkeypatch: pytest.MonkeyPa
         REF, "U0ANA", by="U0BEN", reason="x", seconds=60, channel="C1", request_id="r"
     )
     assert "closed" in close("U0BEN").text
-    assert not windows.is_open(opened.key)
+    assert not is_open(windows, opened.key)
 
 
 def test_a_window_is_opened_where_others_see_it() -> None:
@@ -236,9 +236,9 @@ def test_the_button_closes_a_window_for_an_approver_and_for_nobody_else(
         opened = until(bed.opened, "the window")
         told = heard(lambda: window.close(bed.needs, clicked("U0ANA", opened.key)))
         assert "Only approvers of production may close an approval window there" in told
-        assert bed.windows.is_open(opened.key)
+        assert is_open(bed.windows, opened.key)
         window.close(bed.needs, clicked("U0BEN", opened.key))
-        assert not bed.windows.is_open(opened.key)
+        assert not is_open(bed.windows, opened.key)
         until(lambda: "Closed by <@U0BEN>" in blocks(person)[0], "its end")
 
 

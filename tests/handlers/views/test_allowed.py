@@ -55,10 +55,10 @@ def test_why_somebody_cannot_approve_stands_where_the_buttons_are() -> None:
     asked = shown_action(State.PENDING, policy=by_approvers())
     reply = approvals.plan_to_approve(
         asked, lambda ref: Environment("production", production=True),
-        Allowed(frozenset({CANCEL}), "You asked for this, so somebody else has to approve it."),
+        Allowed(frozenset({CANCEL}), "You requested this, so somebody else must approve or deny it."),
     )  # fmt: skip
     note, last = reply.blocks[-2:]
-    assert note["elements"][0]["text"].startswith("You asked for this")
+    assert note["elements"][0]["text"].startswith("You requested this")
     assert buttons([last]) == {CANCEL, "action_details"}
 
 

@@ -5,7 +5,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from deploy.access import Environment
 from deploy.actions.action import Action, State, Step
 from deploy.gateway import GatewayRef
 from deploy.health.incidents import (
@@ -213,6 +216,60 @@ def test_each_of_several_gateways_has_its_menu() -> None:
         "run:logs logs west/dev/edge-0 --level warn",
     ]
     assert len(menus) == 3
+
+
+ENVIRONMENTS = {name: Environment(name, (), production=name == "prod") for name in ("dev", "prod")}
+
+
+def lines_of(members: dict[str, Member]) -> list[str]:
+    """The gateways that the message of one incident names, in its order."""
+    together = Incident("i", "west", members, NOW + 20, together=True)
+    _, blocks = view.message(together, lambda ref: ENVIRONMENTS[ref.namespace])
+    check_blocks(blocks)
+    texts = [block["text"]["text"] for block in blocks if block["type"] == "section"]
+    return [text.split("`")[1] for text in texts if text.startswith("• `")]
+
+
+def test_the_worse_level_comes_first_and_production_before_the_rest_of_its_level() -> None:
+    troubles = {
+        "west/dev/a": (DOWN,),
+        "west/dev/b": (DOWN, DENIED),
+        "west/dev/c": (CUT_OFF,),
+        "west/prod/d": (DOWN,),
+        "west/prod/e": (DOWN, DENIED),
+        "west/prod/f": (CRASH_LOOP,),
+    }
+    members = {ref: Member(dict.fromkeys(each, "so"), NOW) for ref, each in troubles.items()}
+    expected = ["west/prod/e", "west/prod/d", "west/dev/b", "west/dev/a"]
+    expected += ["west/prod/f", "west/dev/c"]
+    assert lines_of(members) == expected
+    assert lines_of(dict(reversed(members.items()))) == expected
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([f"west/{where}/edge-{n}" for where in ENVIRONMENTS for n in range(4)]),
+        st.sets(st.sampled_from([DOWN, CUT_OFF, DENIED, CRASH_LOOP, UNREADABLE]), min_size=1),
+        min_size=2,
+    )
+)
+def test_no_gateway_of_development_stands_before_one_of_production_that_is_as_bad(
+    troubles: dict[str, set[str]],
+) -> None:
+    members = {ref: Member(dict.fromkeys(each, "so"), NOW) for ref, each in troubles.items()}
+    order = lines_of(members)
+    assert sorted(order) == sorted(members)
+    for place, ref in enumerate(order):
+        for later in order[place + 1 :]:
+            before = "/dev/" in ref and "/prod/" in later
+            assert not before or (DOWN in troubles[ref] and DOWN not in troubles[later])
+
+
+def test_the_title_names_the_environment_of_production_first() -> None:
+    members = {ref: Member({CUT_OFF: "so"}, NOW) for ref in ("west/dev/a", "west/prod/b")}
+    together = Incident("i", "west", members, NOW + 20, together=True)
+    said = view.sentence(together, lambda ref: ENVIRONMENTS[ref.namespace])
+    assert said == "2 gateways on west are cut off from Azure (🔶 prod, production; dev)"
 
 
 @pytest.mark.parametrize(

@@ -408,6 +408,33 @@ def test_a_gateway_with_very_many_pods_still_fits_a_message() -> None:
     assert "more pods" in shown(view.detail(many, SUPPORTED, LINK, NOW))
 
 
+def on_nodes(*nodes: str, state: str = "Running") -> str:
+    """The status of a gateway whose pods are on these nodes."""
+    pods = tuple(
+        PodStatus(PodProgress(f"edge-1-{n}", state, True, 0, node)) for n, node in enumerate(nodes)
+    )
+    return shown(view.detail(dataclasses.replace(DETAIL, pods=pods), SUPPORTED, LINK, NOW))
+
+
+def test_pods_that_are_all_on_one_node_are_remarked_on() -> None:
+    assert "Both pods are on node n1: if it fails, none is left." in on_nodes("n1", "n1")
+    assert "All 3 pods are on node n1: if it fails, none is left." in on_nodes("n1", "n1", "n1")
+
+
+@pytest.mark.parametrize("nodes", [("n1",), ("n1", "n2"), ("n1", "n1", "n2"), ("n1", ""), ("", "")])
+def test_pods_on_several_nodes_or_on_one_that_is_not_known_are_not(nodes: tuple[str, ...]) -> None:
+    assert "none is left" not in on_nodes(*nodes)
+
+
+def test_a_pod_that_is_being_deleted_counts_for_no_node() -> None:
+    leaving = PodStatus(PodProgress("edge-1-old", "Terminating", False, 0, "n2"))
+    running = [PodStatus(PodProgress(f"edge-1-{n}", "Running", True, 0, "n1")) for n in range(2)]
+    together = dataclasses.replace(DETAIL, pods=(leaving, *running))
+    assert "Both pods are on node n1" in shown(view.detail(together, SUPPORTED, LINK, NOW))
+    last = dataclasses.replace(DETAIL, pods=(leaving, running[0]))
+    assert "none is left" not in shown(view.detail(last, SUPPORTED, LINK, NOW))
+
+
 def test_a_dip_is_drawn_though_it_was_short() -> None:
     course = [ReplicaCount(NOW - 3000, 2, 2), ReplicaCount(NOW - 1500, 0, 2)]
     course.append(ReplicaCount(NOW - 1499, 2, 2))

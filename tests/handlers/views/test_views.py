@@ -226,6 +226,8 @@ def test_what_came_to_nothing_can_be_asked_for_again(state: State) -> None:
     _, blocks = action_view.render(automatic)
     assert again not in json.dumps(blocks), "the bot asked, and nobody may click for it"
     assert '"action_id": "expiry_rotate"' in json.dumps(blocks)
+    label = '"text": "Renew token…"'
+    assert label in json.dumps(blocks, ensure_ascii=False), "as everywhere else"
 
 
 def test_what_was_superseded_says_what_follows_in_the_words_of_its_outcome() -> None:
@@ -361,7 +363,7 @@ def test_what_was_approved_keeps_saying_by_whom_and_why_it_was_asked_for(state: 
 
 def test_who_denies_what_nobody_has_to_approve_reads_how_it_is_cancelled() -> None:
     told = refusals.refused("no-approval", shown_action(State.PENDING)).text
-    assert told.startswith("Nobody has to approve this: ")
+    assert told.startswith("This requires no approval: ")
     assert "`/gateway cancel 7K3MAB`" in told
 
 

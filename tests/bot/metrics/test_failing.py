@@ -1,14 +1,16 @@
 """Whatever fails while something is measured, the work that is measured continues."""
 
-import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from slack_bolt import BoltRequest, BoltResponse
 
 from bot.metrics.events import Events
-from bot.metrics.guarded import guarded
+from bot.metrics.heard import Heard
 from bot.wiring.measuring import counting_of
 from deploy.waits import Service
+from handlers.verbs.table import VERBS
 
 SERVICE = Service("slack", "chat.update")
 
@@ -28,8 +30,10 @@ def test_metrics_that_cannot_be_counted_fail_no_work(
     broken: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     counting = counting_of(["deploy"])
+    listeners = SimpleNamespace(dispatch=lambda request: BoltResponse(status=200))
+    heard = Heard(listeners, VERBS, "/gateway", counting.hearing.took)
     with counting.hearing.acks.waiting():
-        counting.hearing.took("command", "status", 0.1)
+        heard.dispatch(BoltRequest(mode="socket_mode", body={"command": "/gateway", "text": ""}))
     with counting.waits.on("Slack", service=SERVICE) as call:
         call.error = "ratelimited"
     counting.refused(SERVICE, "ratelimited")
@@ -37,20 +41,3 @@ def test_metrics_that_cannot_be_counted_fail_no_work(
     assert counting.hearing.acks.unacked == 0
     assert counting.answers.of("slack") == "ratelimited"
     assert len(caplog.records) == 5
-
-
-def test_an_observer_that_fails_again_and_again_is_logged_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    seen: list[int] = []
-
-    def observe(number: int) -> None:
-        seen.append(number)
-        raise ValueError("no")
-
-    noting = guarded(observe)
-    for number in range(3):
-        noting(number)
-    assert seen == [0, 1, 2]
-    (record,) = caplog.records
-    assert record.levelno == logging.ERROR
