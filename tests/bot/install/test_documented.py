@@ -6,12 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from bot.__main__ import _parser, main
 from bot.install.installation import Installation
 from tests.bot.install.settings_of import IMAGE
 from tests.support.processes import ROOT
 
-_BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"(?:^|[|(`] ?|-- )(?:gateway-bot|bot) ([a-z].*)")
 _NAMED = re.compile(r"kubectl .*\b(logs|exec|annotate|rollout|secret)\b .")
 
 
@@ -19,13 +22,21 @@ def page(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
+def blocks(text: str, language: str = "sh") -> list[str]:
+    """What stands in fences of that language; commands may also stand in fences of none."""
+    found = _FENCE.findall(text)
+    return [body for kind, body in found if kind == language or (kind == "" and language == "sh")]
+
+
 def lines(name: str) -> list[str]:
     inline = re.findall(r"`(kubectl [^`]*)`", page(name))
-    blocks = "".join(_BLOCK.findall(page(name))).replace("\\\n", " ")
-    return [*blocks.splitlines(), *inline]
+    scripts = "".join(blocks(page(name))).replace("\\\n", " ")
+    return [*scripts.splitlines(), *inline]
 
 
-@pytest.mark.parametrize("name", ["operations.md", "install.md"])
+@pytest.mark.parametrize(
+    "name", ["operations.md", "install.md", "upgrade.md", "troubleshooting.md"]
+)
 def test_every_kubectl_command_names_the_namespace_and_the_labels_of_the_bot(name: str) -> None:
     found = [line for line in lines(name) if _NAMED.search(line)]
     assert found
@@ -48,9 +59,52 @@ def test_redis_has_one_documented_user() -> None:
     assert "gateway-bot redis-acl" in page("redis.md")
 
 
+def _step(number: int) -> str:
+    return page("install.md").partition(f"### {number}.")[2].partition(f"### {number + 1}.")[0]
+
+
+def _settings(directory: Path) -> Path:
+    """The settings file as step 4 writes it."""
+    (directory / "az").write_text("#!/bin/sh\necho 00000000-0000-0000-0000-000000000003\n")
+    (directory / "az").chmod(0o755)
+    client = "00000000-0000-0000-0000-000000000002"
+    env = {"PATH": f"{directory}:/usr/bin:/bin", "CLIENT_ID": client}
+    (script,) = blocks(_step(4))
+    subprocess.run(["bash", "-ec", script], env=env, cwd=directory, check=True, timeout=60)
+    return directory / "gateway-bot.yaml"
+
+
+def test_the_settings_of_the_installation_are_sound_and_give_what_the_next_steps_show(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = _settings(tmp_path)
+    assert main(["k8s-manifest", "--image", IMAGE, "--config", str(config)]) == 0
+    made = [each["kind"].lower() for each in yaml.safe_load_all(capsys.readouterr().out)]
+    (shown,) = blocks(_step(7), "text")
+    applied = re.findall(r"^([a-z]+)[./].* serverside-applied$", shown, re.MULTILINE)
+    assert applied == made
+    assert main(["azure-role", "--config", str(config)]) == 0
+    (role,) = blocks(_step(5), "text")
+    assert capsys.readouterr().out.startswith(role)
+
+
+@pytest.mark.parametrize(
+    "name", ["install.md", "upgrade.md", "operations.md", "troubleshooting.md", "http-mode.md"]
+)
+def test_every_command_of_the_bot_on_the_page_has_the_options_it_shows(name: str) -> None:
+    text = "\n".join([*blocks(page(name)), *re.findall(r"`([^`\n]*)`", page(name))])
+    commands = _COMMAND.findall(text.replace("\\\n", " "))
+    for command in commands:
+        words = shlex.split(re.split(r"[|>)<]| 2>", command)[0], comments=True)
+        try:
+            _parser().parse_args(words)
+        except SystemExit:
+            pytest.fail(f"{name}: gateway-bot {command}")
+
+
 def test_no_secret_of_the_installation_is_an_argument_of_a_program(tmp_path: Path) -> None:
-    step = page("install.md").partition("### 6.")[2].partition("### 7.")[0]
-    (script,) = _BLOCK.findall(step)
+    step = _step(6)
+    (script,) = blocks(step)
     said = tmp_path / "arguments"
     for program in ("kubectl", "redis-cli", "openssl", "gateway-bot"):
         stub = tmp_path / program
