@@ -89,7 +89,9 @@ def scene(whole_plane: object, tmp_path_factory: pytest.TempPathFactory) -> Iter
         until(lambda: api.request("GET", rollouts).status == 200, "the kind of Argo Rollouts")
         token = limited_bot.grant(api, limited_bot.installed(LISTED))
         bots = limited_bot.kubeconfig(plane, token, directory / "bots")
-        everybody = limited_bot.world(directory / "world.yaml", bots, LISTED, GATEWAYS)
+        west = {"name": "west", "kubeconfig": str(bots), "context": "west"}
+        settings = {"clusters": [{**west, "namespaces": list(LISTED)}]}
+        everybody = limited_bot.world(directory / "world.yaml", settings, GATEWAYS)
         mine = limited_bot.kubeconfig(plane, token, directory / "mine")
         mine.write_text(plane.kubeconfig.read_text().replace("controlplane", "west"))
         more = ("--world", str(everybody), "--kubeconfig", str(mine))
@@ -153,7 +155,11 @@ def test_several_namespaces_are_one_view(demo: Demo) -> None:
     ben.clicks(plan, "Approve")
     ana.sees_at(plan, "1 of 1 pods ready after")
     # In which order they come depends on how urgent each is by now.
-    seen = ("watches only namespaces dev, prod[.]", r"edge-1\* on west/dev", r"store-7\* on west/prod")
+    seen = (
+        "watches only namespaces dev, prod[.]",
+        r"edge-1\* on west/dev",
+        r"store-7\* on west/prod",
+    )
     ana.is_told("list", "".join(f"(?=.*{each})" for each in seen))
 
 
