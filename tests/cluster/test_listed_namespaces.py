@@ -89,7 +89,9 @@ def scene(whole_plane: object, tmp_path_factory: pytest.TempPathFactory) -> Iter
         until(lambda: api.request("GET", rollouts).status == 200, "the kind of Argo Rollouts")
         token = limited_bot.grant(api, limited_bot.installed(LISTED))
         bots = limited_bot.kubeconfig(plane, token, directory / "bots")
-        everybody = limited_bot.world(directory / "world.yaml", bots, LISTED, GATEWAYS)
+        west = {"name": "west", "kubeconfig": str(bots), "context": "west"}
+        settings = {"clusters": [{**west, "namespaces": list(LISTED)}]}
+        everybody = limited_bot.world(directory / "world.yaml", settings, GATEWAYS)
         mine = limited_bot.kubeconfig(plane, token, directory / "mine")
         mine.write_text(plane.kubeconfig.read_text().replace("controlplane", "west"))
         more = ("--world", str(everybody), "--kubeconfig", str(mine))

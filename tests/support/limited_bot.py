@@ -74,15 +74,14 @@ def kubeconfig(plane: ControlPlane, token: str, path: Path) -> Path:
     return path
 
 
-def world(path: Path, bots: Path, namespaces: Sequence[str], gateways: Sequence[str]) -> Path:
-    """A world of one cluster, `west`, whose bot has that kubeconfig and lists those namespaces."""
+def world(path: Path, settings: Obj, gateways: Sequence[str]) -> Path:
+    """A world of one cluster, `west`, whose bot has these settings beside the usual ones."""
     found: dict[str, Any] = yaml.safe_load(DEFAULT.read_text())
-    west = {"name": "west", "kubeconfig": str(bots), "context": "west"}
     found |= {
         "clusters": [{"name": "west", "namespaces": ["dev", "prod"]}],
         "production": [each for each in found["production"] if each["cluster"] == "west"],
         "legacy": None,
-        "settings": {"clusters": [{**west, "namespaces": list(namespaces)}]},
+        "settings": settings,
     }
     found["azure"]["gateways"] = [{"name": name, "location": "North"} for name in gateways]
     path.write_text(yaml.safe_dump(found))
