@@ -147,9 +147,7 @@ def _add_installing(commands: "argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    admin = commands.add_parser(
-        "admin", help="look after actions, messages and Leases that are stuck"
-    )
+    admin = commands.add_parser("admin", help="pause and resume actions; look after what is stuck")
     parts = admin.add_subparsers(dest="admin", required=True, metavar="COMMAND")
     actions = parts.add_parser("actions", help="list the actions that have not ended")
     show = parts.add_parser("show", help="print one action: its state, holder and log")
@@ -158,7 +156,10 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     messages = parts.add_parser("messages", help="list messages that do not show what they should")
     repost = parts.add_parser("repost-message", help="have one tried anew")
     drop = parts.add_parser("drop-message", help="have one never tried again")
-    for command in (actions, show, end, leases, messages, repost, drop):
+    pause = parts.add_parser("pause", help="have no action start on a cluster or in an environment")
+    resume = parts.add_parser("resume", help="have actions start there again")
+    paused = parts.add_parser("list", help="list what is paused")
+    for command in (actions, show, end, leases, messages, repost, drop, pause, resume, paused):
         command.add_argument(
             "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
@@ -167,7 +168,16 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     for command in (repost, drop):
         command.add_argument("name", metavar="MESSAGE", help="as `admin messages` lists it")
         command.add_argument("--reason", required=True, help="why, for the audit trail")
-    for command in (end, repost, drop):
+    for command in (pause, resume):
+        where = command.add_mutually_exclusive_group(required=True)
+        where.add_argument("--cluster", default="", metavar="NAME", help="as the settings name it")
+        where.add_argument("--environment", default="", metavar="NAME", help="likewise")
+    pause.add_argument("--reason", required=True, help="why, for Slack and the audit trail")
+    resume.add_argument("--reason", default="", help="why, for the audit trail")
+    pause.add_argument(
+        "--until", default="", help="when it ends automatically: 2026-11-23T15:04Z, or 2h"
+    )
+    for command in (end, repost, drop, pause, resume):
         command.add_argument(
             "--by",
             default="",
@@ -261,8 +271,27 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _admin(options: argparse.Namespace) -> int:
-    from bot import admin
+    from bot import admin, pausing
 
+    if options.admin == "pause":
+        return pausing.pause(
+            options.config,
+            cluster=options.cluster,
+            environment=options.environment,
+            reason=options.reason,
+            until=options.until,
+            by=options.by,
+        )
+    if options.admin == "resume":
+        return pausing.resume(
+            options.config,
+            cluster=options.cluster,
+            environment=options.environment,
+            reason=options.reason,
+            by=options.by,
+        )
+    if options.admin == "list":
+        return pausing.listing(options.config)
     if options.admin == "actions":
         return admin.actions(options.config, stuck=options.stuck)
     if options.admin == "show":

@@ -19,6 +19,7 @@ from deploy.actions.action import Action, State
 from deploy.actions.audit import AuditLog
 from deploy.actions.fencing import Fences, HeldLease
 from deploy.actions.inbox import Inbox
+from deploy.actions.pauses import waits_for
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import Ending, checked_reason
 from deploy.changes.kinds import KINDS, codec_of
@@ -52,10 +53,10 @@ _OWNER = "operator"
 def actions(config: Path, *, stuck: bool = False) -> int:
     """Print the actions that have not ended, oldest first; `stuck` only those that run, or should, and
     that no bot has."""
-    store = _store(config)
+    store = store_with(config)
     listing, now = store.listing(), store.now()
     shown = [each for each in listing.actions if not stuck or _stuck(each, now)]
-    _table(
+    table(
         ("ID", "KIND", "GATEWAY", "STATE", "SINCE", "HELD BY"),
         [
             (each.id, each.kind, str(each.ref), each.state, _since(each), _holder(each, now))
@@ -69,7 +70,7 @@ def actions(config: Path, *, stuck: bool = False) -> int:
 
 def show(config: Path, action_id: str) -> int:
     """Print one action, with its log. NotFound where there is none."""
-    store = _store(config)
+    store = store_with(config)
     action, events = store.told(action_id)
     if action is None:
         raise NotFound(_NOT_ENDED["gone"].format(id=action_id))
@@ -88,12 +89,12 @@ def show(config: Path, action_id: str) -> int:
         ("outcome", f"{outcome.happened} {outcome.meaning}" if outcome else ""),
     ):
         if value:
-            print(f"{name + ':':<12} {_one_line(value)}")
+            print(f"{name + ':':<12} {one_line(value)}")
     print("log:")
     for event in events:
         who = f" by {event.who}" if event.who else ""
         print(
-            f"  {minute_of(event.at)}  {event.name}{who}  {_one_line(event.detail)[:200]}".rstrip()
+            f"  {minute_of(event.at)}  {event.name}{who}  {one_line(event.detail)[:200]}".rstrip()
         )
     return 0
 
@@ -110,9 +111,9 @@ def end(
     """End a running action as `unknown` or `failed`; `by` is who does, where the machine does not know
     them. Conflict where it does not run, or where a bot has it and `even_held` is not given;
     InvalidInput without a reason or a name."""
-    why, by = checked_reason(reason), _operator(by)
+    why, by = checked_reason(reason), operator(by)
     outcome = endings.forced(State(state), by, why)
-    redis = _redis(config)
+    redis = redis_with(config)
     store = _store_in(redis, config)
     decision = store.force_end(
         action_id, outcome, by=by, request_id=f"admin:{entropy.token_hex(8)}", even_held=even_held
@@ -165,7 +166,7 @@ def leases(config: Path) -> int:
             unread.append(f"cluster {name}: {error.happened}")
         finally:
             cluster.close()
-    _table(("GATEWAY", "HOLDER", "LAST ACTION", "FENCE", "HELD"), rows)
+    table(("GATEWAY", "HOLDER", "LAST ACTION", "FENCE", "HELD"), rows)
     for line in unread:
         print(f"UNREAD  {line}")
     return 1 if unread else 0
@@ -183,51 +184,55 @@ def _lease(ref: GatewayRef, held: HeldLease | None, cluster: Cluster) -> tuple[s
 
 def messages(config: Path) -> int:
     """Print the messages that do not show what they should, those that fail the longest first."""
-    found = UnshownMessages(_redis(config), _OWNER).all()
-    rows = [(e.name, minute_of(e.since) if e.since else "", _one_line(e.why)) for e in found]
-    _table(("MESSAGE", "SINCE", "WHY"), rows)
+    found = UnshownMessages(redis_with(config), _OWNER).all()
+    rows = [(e.name, minute_of(e.since) if e.since else "", one_line(e.why)) for e in found]
+    table(("MESSAGE", "SINCE", "WHY"), rows)
     return 0
 
 
 def repost(config: Path, name: str, reason: str, *, by: str = "") -> int:
     """Have a message tried anew. NotFound where there is none; InvalidInput as for `end`."""
-    why, by, redis = checked_reason(reason), _operator(by), _redis(config)
+    why, by, redis = checked_reason(reason), operator(by), redis_with(config)
     UnshownMessages(redis, _OWNER).again(name)
-    _record(config, redis, "message tried again", name, by, why)
+    record(config, redis, "message tried again", f"message-{name}", "message", by, why)
     print(f"The bot tries the message {name} again now.")
     return 0
 
 
 def drop(config: Path, name: str, reason: str, *, by: str = "") -> int:
     """Have a message never shown again. NotFound where there is none; InvalidInput as for `end`."""
-    why, by, redis = checked_reason(reason), _operator(by), _redis(config)
+    why, by, redis = checked_reason(reason), operator(by), redis_with(config)
     UnshownMessages(redis, _OWNER).drop(name, f"dropped by {by}: {why}")
-    _record(config, redis, "message dropped", name, by, why)
+    record(config, redis, "message dropped", f"message-{name}", "message", by, why)
     print(f"The message {name} is not tried again. Its action or warning is not changed by that.")
     return 0
 
 
-def _record(config: Path, redis: Any, event: str, name: str, by: str, why: str) -> None:
-    """Into the audit trail: what was done to a message from the command line."""
+def record(
+    config: Path, redis: Any, event: str, subject: str, kind: str, by: str, detail: str
+) -> None:
+    """Into the audit trail: what was done from the command line to something else than an action."""
     now = connection.now_of(redis)
     AuditLog(redis, key=audit_key(load_secrets(load_settings(config)))).append(
         event,
         by,
-        why,
-        subject=f"message-{name}",
-        kind="message",
+        detail,
+        subject=subject,
+        kind=kind,
         version=int(now * 1000),
         at=now,
     )
 
 
-def _redis(config: Path) -> Any:
+def redis_with(config: Path) -> Any:
+    """The Redis of these settings."""
     settings = load_settings(config)
     return redis_of(settings, load_secrets(settings))()
 
 
-def _store(config: Path) -> ActionStore:
-    return _store_in(_redis(config), config)
+def store_with(config: Path) -> ActionStore:
+    """The actions in it."""
+    return _store_in(redis_with(config), config)
 
 
 def _store_in(redis: Any, config: Path) -> ActionStore:
@@ -235,10 +240,10 @@ def _store_in(redis: Any, config: Path) -> ActionStore:
     return ActionStore(redis, codec_of(KINDS), keep_days=keep_days)
 
 
-def _operator(given: str) -> str:
+def operator(given: str) -> str:
     """Who does it, for the audit trail: the name that was given, and the login at this machine.
     InvalidInput where neither names a person."""
-    name = _one_line(given)
+    name = one_line(given)
     if len(name) > _LONGEST_NAME:
         raise InvalidInput(f"A name can have at most {_LONGEST_NAME} characters.", field="--by")
     try:
@@ -258,10 +263,13 @@ def _operator(given: str) -> str:
 
 
 def _stuck(action: Action, now: float) -> bool:
-    return action.under_way and action.lease_until <= now
+    return action.under_way and action.lease_until <= now and waits_for(action) is None
 
 
 def _holder(action: Action, now: float) -> str:
+    pause = waits_for(action)
+    if action.state is State.APPROVED and pause is not None:
+        return f"nobody; {pause.scope} {pause.name} is paused"
     if action.state is not State.RUNNING:
         return ""
     if action.lease_until > now:
@@ -273,11 +281,13 @@ def _since(action: Action) -> str:
     return minute_of(action.decided_at or action.created_at)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """As it is printed."""
     return " ".join(mask_secrets(text).split())
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print the rows below their titles."""
     every = [titles, *rows]
     widths = [max(len(row[at]) for row in every) for at in range(len(titles))]
     for row in every:

@@ -24,7 +24,7 @@ from deploy.kube.cluster import Cluster
 from deploy.observed import inventory
 from deploy.times import epoch
 
-_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_LENGTH = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -118,7 +118,7 @@ def export(config: Path, gateway: str = "", since: str = "", until: str = "") ->
     settings = load_settings(config)
     log = _log(settings, load_secrets(settings))
     now = time.time()
-    first, last = _bound("since", since, now), _bound("until", until, now)
+    first, last = moment_of("since", since, now), moment_of("until", until, now)
     for each in log.stored().entries:
         at = _at(each)
         if (first is not None and at < first) or (last is not None and at >= last):
@@ -168,17 +168,21 @@ def _is_about(text: str, gateway: str) -> bool:
     return ref == gateway or ref.endswith(f"/{gateway}")
 
 
-def _bound(name: str, text: str, now: float) -> float | None:
+def moment_of(name: str, text: str, now: float, *, ahead: bool = False) -> float | None:
+    """What was given for that option, in epoch seconds: a moment, or so long before now, after it with
+    `ahead`. None where nothing was given; InvalidInput for what is neither."""
     if not text:
         return None
-    if ago := _AGO.fullmatch(text):
-        return now - int(ago[1]) * _UNITS[ago[2]]
+    if length := _LENGTH.fullmatch(text):
+        seconds = int(length[1]) * _UNITS[length[2]]
+        return now + seconds if ahead else now - seconds
     moment = epoch(text)
     if moment is None:
         raise InvalidInput(
             f"“{text[:40]}” is not a moment.",
             field=f"--{name}",
-            remedy="Write one like 2026-11-23, 2026-11-23T15:04Z, or 7d for seven days ago.",
+            remedy="Write one like 2026-11-23, 2026-11-23T15:04Z, or "
+            + ("2h for two hours from now." if ahead else "7d for seven days ago."),
         )
     return moment
 

@@ -42,7 +42,17 @@ _WAIT_SECONDS = 0.5
 _ENTRIES = 100
 """So many of the trail's newest entries tell which gateways somebody changed lately."""
 _AHEAD = datetime.timedelta(days=1)
-_NOTABLE = ("succeeded", "failed", "stopped", "unknown", "denied", "window opened", "window closed")
+_NOTABLE = (
+    "succeeded",
+    "failed",
+    "stopped",
+    "unknown",
+    "denied",
+    "window opened",
+    "window closed",
+    "paused",
+    "resumed",
+)
 _LISTS = (pending, status, expiring, history, whoami, help_verb)
 
 
@@ -114,6 +124,7 @@ def read(needs: Needs, user: str, now: float) -> view.Home:
         rows=rows,
         own=_own(rows, trail, user),
         failed=found.failed,
+        pauses=either(words.FREEZES, needs.authority.pauses),
         freezes=needs.authority.freezes(_AHEAD),
         windows=either(words.FREEZES, needs.windows.all_open),
         changes=_changes(trail),

@@ -100,6 +100,7 @@ def changes_of(
         outside.team.standing,
         stores.windows,
         clock=clock,
+        pauses=stores.pauses.all,
     )
     governor = Governor(
         Sightings(outside.caches, outside.instances),

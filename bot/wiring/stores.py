@@ -16,6 +16,7 @@ from deploy.actions.batches import Batches
 from deploy.actions.codec import Codec
 from deploy.actions.inbox import Inbox
 from deploy.actions.leases import GatewayLeases
+from deploy.actions.pauses import Pauses
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import MESSAGES, Windows
 from deploy.expiry.tracker import Tracker
@@ -54,6 +55,7 @@ class Stores:
     audit: AuditLog
     audit_annotation: str
     windows: Windows
+    pauses: Pauses
     tracker: Tracker
     inbox: Inbox
     requests: RequestInbox
@@ -95,6 +97,7 @@ def stores_of(
         audit=audit,
         audit_annotation=audit_annotation(secrets),
         windows=Windows(prompt, audit, partial(_shown, MessageStore(prompt, owner))),
+        pauses=Pauses(prompt),
         tracker=Tracker(redis, owner),
         inbox=inbox,
         requests=RequestInbox(inbox, arrived.ring),

@@ -72,13 +72,20 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
         ending=ending,
         rooms=lambda action: changes.carrying[action.kind].rooms(action),
     )
-    runner = Runner(stores.store, runs, ready=changes.policies.met, on_change=stores.changed.ring)
+    runner = Runner(
+        stores.store,
+        runs,
+        ready=changes.policies.met,
+        paused=changes.authority.paused,
+        on_change=stores.changed.ring,
+    )
 
     environment_of = changes.authority.environment
     actions = ActionMessages(
         stores.store,
         partial(action_view.render, environment_of=environment_of),
         partial(notes.notes, environment_of=environment_of),
+        paused=changes.authority.paused,
         window_place=partial(stores.messages.place, MESSAGES),
         batch_message=partial(_batch_message, stores),
     )

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from deploy.actions.action import Action, State
 from deploy.actions.codec import Unreadable
+from deploy.actions.pauses import Pause, waits_for
 from deploy.actions.records import Due
 from deploy.actions.reminders import remind, reminder_of
 from deploy.actions.runs import Runs
@@ -44,15 +45,18 @@ class Runner:
         runs: Runs,
         *,
         ready: Callable[[Action], object] = lambda action: None,
+        paused: Callable[[Action], Pause | None] = lambda action: None,
         on_change: Callable[[str], None] = lambda action_id: None,
         per_cluster: int = _PER_CLUSTER,
         poll_seconds: float = 1.0,
     ) -> None:
         """`ready` raises Unavailable while it cannot be read whether an approved action may begin.
+        `paused` is the pause that keeps one from beginning now; it raises Unavailable, too.
         `on_change` is called with each action this runner changed."""
         self._store = store
         self._runs = runs
         self._ready = ready
+        self._paused = paused
         self._on_change = on_change
         self._poll = poll_seconds
         self._slots = Slots(per_cluster)
@@ -142,7 +146,7 @@ class Runner:
                 changed = remind(self._store, action)
                 self._store.put_off(due, filter(None, (reminder_of(action), action.expires_at)))
             elif not held and self._not_before.get(due.id, 0.0) <= time.monotonic():
-                runs = self._start(due, action)
+                runs = not self._kept_waiting(due, action) and self._start(due, action)
         except Unreadable as record:
             self._left_alone.report(record)
         except GatewayBotError as error:
@@ -159,6 +163,19 @@ class Runner:
             self._threads.discard(threading.current_thread())
         if changed:
             self._on_change(action_id)
+
+    def _kept_waiting(self, due: Due, action: Action) -> bool:
+        """Whether it waits for the end of a pause, which takes no slot from what may begin."""
+        if action.state is not State.APPROVED:
+            return False
+        pause = self._paused(action)
+        if pause is not None or waits_for(action) is not None:
+            self._store.paused(action.id, pause)
+        if pause is None:
+            return False
+        # Whoever ends it before its time makes this due.
+        self._store.put_off(due, filter(None, (pause.until,)))
+        return True
 
     def _start(self, due: Due, action: Action) -> bool:
         """Whether it has a slot, and a thread to itself that continues with it."""
@@ -215,6 +232,8 @@ class Runner:
             return True
         try:
             self._ready(action)
+            if action.state is State.APPROVED and self._paused(action) is not None:
+                return False
         except GatewayBotError as error:
             log.warning("action %s does not begin yet: %s", action.id, error)
             now = time.monotonic()

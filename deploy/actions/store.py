@@ -11,6 +11,7 @@ from deploy.actions.action import Action, ChangeRequest, Denial, Outcome, State
 from deploy.actions.codec import Body, Codec
 from deploy.actions.connection import Durability, redis_errors
 from deploy.actions.decision import Choice, Decision, DecisionFacts, Wish
+from deploy.actions.pauses import PROGRESS, Pause
 from deploy.actions.reader import ActionReader
 from deploy.actions.records import Due, canonical, plausible
 from deploy.errors import Conflict
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 3600
 """What was decided begins within this time or not at all: the world moves on."""
-_LONGEST_WAIT_SECONDS = 86_400
+LONGEST_WAIT_SECONDS = 86_400
+"""An action that waits for its turn begins within this time after its decision."""
 _DUE_VISIBILITY_MS = 1000
 DUE_AT_ONCE = 50
 """At most so many due actions are given at a time."""
@@ -342,8 +344,13 @@ class ActionStore(ActionReader):
         """As `waiting`, while a bot carries out as many actions on its cluster as it may at a time."""
         self._wait(action_id, {"queued": True})
 
+    @redis_errors
+    def paused(self, action_id: str, pause: Pause | None) -> None:
+        """As `waiting`, while nothing starts where it belongs; None once something does again."""
+        self._wait(action_id, {PROGRESS: pause.to_mapping()} if pause else {})
+
     def _wait(self, action_id: str, why: Mapping[str, Any]) -> None:
-        self._records.run("WAITING", action_id, canonical(why), _LONGEST_WAIT_SECONDS * 1000)
+        self._records.run("WAITING", action_id, canonical(why), LONGEST_WAIT_SECONDS * 1000)
         self._records.index(action_id, due=False, within=_PROGRESS_SECONDS)
 
     @redis_errors
@@ -401,6 +408,13 @@ class ActionStore(ActionReader):
         """Nothing is due before the next of these moments (epoch seconds, Redis' time) to
         an action that was due and is pending."""
         self._records.put_off(self._records.due_key, due, _PENDING_SECONDS, moments)
+
+    @redis_errors
+    def look_again(self, action_ids: Iterable[str]) -> None:
+        """What these actions depend on has changed: look whether they may begin, and at what their
+        messages show."""
+        for action_id in action_ids:
+            self._records.index(action_id)
 
     @redis_errors
     def hand_on(self, due: Due) -> None:

@@ -32,6 +32,7 @@ from deploy.access import (
     people_of,
 )
 from deploy.actions.action import Action
+from deploy.actions.pauses import Pause, holding
 from deploy.actions.windows import Window, Windows
 from deploy.changes.refusal import refusal
 from deploy.gateway import GatewayRef
@@ -52,7 +53,8 @@ class Powers:
 class Authority:
     """Who may do what. Unavailable wherever it cannot be read who somebody is: then nobody may.
 
-    `standing` says what somebody is in the workspace; `clock` is the time by which freezes hold.
+    `standing` says what somebody is in the workspace; `clock` is the time by which freezes hold, and
+    `pauses` are those that hold now.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Authority:
         windows: Windows,
         *,
         clock: Callable[[], datetime.datetime],
+        pauses: Callable[[], Sequence[Pause]] = tuple,
     ) -> None:
         self._environments = environments
         self._identities = identities
@@ -71,6 +74,7 @@ class Authority:
         self._standing = standing
         self._windows = windows
         self._clock = clock
+        self._pauses = pauses
 
     def environment(self, ref: GatewayRef) -> Environment:
         """Where `ref` is."""
@@ -169,6 +173,14 @@ class Authority:
     ) -> tuple[tuple[Environment, Freeze], ...]:
         """Each freeze that holds now or begins within `ahead`."""
         return freezes_of(self._environments, self._clock(), ahead)
+
+    def pauses(self) -> Sequence[Pause]:
+        """Each pause that holds now. Unavailable where it cannot be read."""
+        return self._pauses()
+
+    def paused(self, action: Action) -> Pause | None:
+        """The pause that keeps the action from starting now. Unavailable where it cannot be read."""
+        return holding(action, self._pauses(), self._environments)
 
     def powers(self, user: str, channel: str) -> tuple[Powers, ...]:
         """What `user` may do, environment by environment."""

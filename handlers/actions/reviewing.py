@@ -65,6 +65,9 @@ def redrawn(
 def _view(needs: Needs, action: Action, user: str, modal: str, said: Reply | None = None) -> View:
     others = needs.store.open_on(action.ref) if action.state is State.PENDING else ()
     beside = [each for each in others if each.id != action.id]
-    _, blocks = action_view.render(action, needs.authority.environment, beside=beside)
+    paused = needs.authority.paused(action)
+    _, blocks = action_view.render(
+        action, needs.authority.environment, beside=beside, paused=paused
+    )
     may = allowed(needs.decider, needs.authority, action, user)
     return modals.review(action, blocks, may, modal, time.time(), said.blocks if said else ())

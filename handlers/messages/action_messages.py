@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from deploy.actions.action import Action, Event, State
+from deploy.actions.pauses import Pause
 from deploy.actions.store import ActionStore
 from deploy.commands import Command
 from deploy.rollouts.ways_out import stuck
@@ -28,10 +29,11 @@ _SOONEST, _LATEST = 0.5, 10.0
 
 
 class Render(Protocol):
-    """The message of an action, given what else is open on its gateway."""
+    """The message of an action, given what else is open on its gateway and the pause that it would
+    wait for."""
 
     def __call__(
-        self, action: Action, /, *, beside: Sequence[Action]
+        self, action: Action, /, *, beside: Sequence[Action], paused: Pause | None
     ) -> tuple[str, list[Block]]: ...
 
 
@@ -51,6 +53,8 @@ class _Shown:
     """While that is still to be posted, in how many seconds to look again."""
     beside: tuple[Action, ...] = ()
     """What else is open on its gateway, while it waits for its decision."""
+    paused: Pause | None = None
+    """The pause that it will wait for, should it be decided now."""
 
 
 class ActionMessages:
@@ -64,14 +68,17 @@ class ActionMessages:
         render: Render,
         notes: Notes,
         *,
+        paused: Callable[[Action], Pause | None] = lambda action: None,
         window_place: Callable[[str], Place | None] = lambda window: None,
         batch_message: Callable[[str], MessageRecord | None] = lambda batch: None,
     ) -> None:
-        """`window_place` says where the message of an approval window is, `batch_message` what is
-        known of that of a batch; None where there is no such batch."""
+        """`paused` is the pause that keeps an action from starting now. `window_place` says where the
+        message of an approval window is, `batch_message` what is known of that of a batch; None
+        where there is no such batch."""
         self._store = store
         self._render = render
         self._notes = notes
+        self._paused = paused
         self._window_place = window_place
         self._batch_message = batch_message
 
@@ -81,7 +88,9 @@ class ActionMessages:
         if action is None:
             return None
         events = tuple(event for event in told if event.version > record.cursor)
-        shown = _Shown(action, events, beside=self._beside(action))
+        pending = action.state is State.PENDING
+        paused = self._paused(action) if pending else None
+        shown = _Shown(action, events, beside=self._beside(action), paused=paused)
         if not action.batch or record.place is not None:
             return shown
         top = self._batch_message(action.batch)
@@ -98,7 +107,7 @@ class ActionMessages:
     def render(self, state: Any, record: MessageRecord) -> Message:
         """The action's plan or progress or end, and its buttons."""
         action: Action = state.action
-        text, blocks = self._render(action, beside=state.beside)
+        text, blocks = self._render(action, beside=state.beside, paused=state.paused)
         if _alone(_places(state), record):
             blocks = only(blocks, for_requester(action))
         return self._message(state, record, text, tuple(blocks))

@@ -23,7 +23,11 @@ def run(needs: Needs, request: Request) -> Reply | None:
     if not given:
         theirs = allowed(needs.decider, needs.authority, action, request.user)
         return view.plan_to_approve(
-            action, needs.authority.environment, theirs, beside(needs, action)
+            action,
+            needs.authority.environment,
+            theirs,
+            beside(needs, action),
+            needs.authority.paused(action),
         )
     if len(given) < _SHORTEST:
         raise InvalidInput(

@@ -16,9 +16,11 @@ from deploy.access import Environment, Right, environment_of, freezes_of
 from deploy.actions.action import Action
 from deploy.actions.audit import AuditEntry, AuditLog
 from deploy.actions.makers import credited
+from deploy.actions.pauses import CLUSTER, ENVIRONMENT
 from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance
 from deploy.background import reported
+from deploy.changes.authority import Authority
 from deploy.errors import GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
@@ -65,6 +67,7 @@ class TableNeeds:
     levels: Levels
     registry: Registry
     environments: tuple[Environment, ...]
+    authority: Authority
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,8 @@ def _page(needs: Needs, page: fleet.Page, now: float, *, buttons: bool) -> Reply
     shown = fleet.overview(
         seen.rows, seen.failed, now, page, seen.unseen, seen.left_out, buttons=buttons
     )
-    return _with_freezes(needs, shown, now, page.selection.environment)
+    selected = page.selection
+    return _with_freezes(needs, shown, now, selected.cluster, selected.environment)
 
 
 def in_depth(needs: Needs, name: str, now: float) -> Reply:
@@ -144,15 +148,23 @@ def in_depth(needs: Needs, name: str, now: float) -> Reply:
     requests = _soon(lambda: _open_requests(needs.store, ref), ())
     portal = _portal(needs, detail)
     shown = view.detail(detail, promised, portal, now, environment, requests)
-    return _with_freezes(needs, shown, now, environment.name)
+    return _with_freezes(needs, shown, now, ref.cluster, environment.name)
 
 
-def _with_freezes(needs: TableNeeds, shown: Reply, now: float, environment: str) -> Reply:
-    """The freezes of that environment, or of all where none is named, before they refuse anything."""
+def _with_freezes(
+    needs: TableNeeds, shown: Reply, now: float, cluster: str, environment: str
+) -> Reply:
+    """The freezes of that environment, or of all where none is named, before they refuse anything, and
+    the pauses of the two."""
     moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
     found = freezes_of(needs.environments, moment, _AHEAD)
     theirs = [each for each in found if environment in ("", each[0].name)]
-    return freezes.told(shown, theirs, now)
+    pauses = [
+        each
+        for each in _soon(needs.authority.pauses, ())
+        if {CLUSTER: cluster, ENVIRONMENT: environment}.get(each.scope) in ("", each.name)
+    ]
+    return freezes.told(shown, theirs, now, pauses)
 
 
 def _detail(needs: Needs, ref: GatewayRef) -> GatewayDetail:

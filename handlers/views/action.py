@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 
 from deploy.access import Environment
 from deploy.actions.action import Action, Denial, Outcome, State
+from deploy.actions.pauses import Pause
 from deploy.commands import Command
 from deploy.observed.causes import Cause
 from deploy.plans.plan import Plan
 from deploy.rollouts.ways_out import has_pods
 from deploy.rules.finding import Finding
-from handlers.views import fixes, rollout, ways_out
+from handlers.views import fixes, pauses, rollout, ways_out
 from handlers.views import plan as plan_view
 from handlers.views.commands import runs
 from handlers.views.deciders import RAN, agreed, bound, people, who_decides
@@ -67,9 +68,10 @@ def render(
     environment_of: EnvironmentOf | None = None,
     *,
     beside: Sequence[Action] = (),
+    paused: Pause | None = None,
 ) -> tuple[str, list[Block]]:
     """The message: text for notifications and screen readers, and the blocks. `beside` is what else is
-    pending or under way on its gateway."""
+    pending or under way on its gateway, and `paused` keeps it from starting once it is decided."""
     plan = action.plan
     environment = environment_of(action.ref) if environment_of is not None else None
     title = heading(title_of(action), environment)
@@ -77,6 +79,7 @@ def render(
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
         blocks[1:1] = [section(others_open(beside))] if beside else []
+        blocks[1:1] = [section(pauses.of_plan(paused))] if paused else []
         blocks += [*plan_view.denied(plan), plan_view.what(plan)]
         blocks += plan_view.blocks(plan, _DIFF_LIMIT, action.created_at, action.id)
         blocks += [context(bound(action)), _buttons(action, plan, environment)]
@@ -132,7 +135,7 @@ def _state_line(action: Action, environment: Environment | None) -> str:
     if action.state is State.PENDING:
         return "\n".join([*_asking(action), *who_decides(action, environment)])
     if action.state is State.APPROVED:
-        return f"{agreed(action)}. {_before_it_begins(action)}"
+        return f"{agreed(action)}. {pauses.of_waiting(action) or _before_it_begins(action)}"
     if action.state is State.RUNNING:
         return _running_line(action)
     if action.state is State.DENIED:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from deploy.actions.action import Action
+from deploy.actions.pauses import Pause
 from handlers.views import action as action_view
 from handlers.views import request_line
 from handlers.views.allowed import Allowed, only, sorted_for
@@ -71,8 +72,9 @@ def plan_to_approve(
     environment_of: EnvironmentOf,
     allowed: Allowed,
     beside: Sequence[Action] = (),
+    paused: Pause | None = None,
 ) -> Reply:
     """The action as its message shows it, for one person: with the buttons that are theirs, and why
     the others are not."""
-    text, blocks = action_view.render(action, environment_of, beside=beside)
+    text, blocks = action_view.render(action, environment_of, beside=beside, paused=paused)
     return Reply(text, tuple(only(blocks, allowed)))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from deploy.actions.action import Action, State
 from deploy.actions.batches import Unplanned
+from handlers.views import pauses
 from handlers.views.action import sign_of
 from handlers.views.batch_state import (
     FAILED,
@@ -180,7 +181,7 @@ def _said(action: Action, limit: int) -> str:
     if action.state is State.APPROVED:
         progress = action.progress or {}
         waits = progress.get("waiting_for") or progress.get("queued")
-        return "waits for its turn" if waits else "approved"
+        return pauses.waiting(action) or ("waits for its turn" if waits else "approved")
     if action.state is State.RUNNING:
         return "is being stopped" if action.stop_by else "running"
     if action.state is State.SUCCEEDED:

@@ -1,9 +1,11 @@
-"""Change freezes, said before they refuse anything. Pure."""
+"""Change freezes, said before they refuse anything, and pauses beside them. Pure."""
 
 import dataclasses
 from collections.abc import Sequence
 
 from deploy.access import Environment, Freeze
+from deploy.actions.pauses import Pause
+from handlers.views import pauses as pause_view
 from handlers.views.reply import Reply
 from handlers.views.text import context, cut, date, escape
 from handlers.views.words import freezes as words
@@ -23,7 +25,8 @@ def line(environment: Environment, freeze: Freeze, now: float) -> str:
     return words.frozen(name, until, reason)
 
 
-def told(reply: Reply, freezes: Freezes, now: float) -> Reply:
-    """The same, with the freezes below its title."""
-    blocks = [context(line(*each, now)) for each in freezes[:_SHOWN]]
+def told(reply: Reply, freezes: Freezes, now: float, pauses: Sequence[Pause] = ()) -> Reply:
+    """The same, with pauses and freezes below its title."""
+    lines = [*map(pause_view.line, pauses[:_SHOWN]), *(line(*e, now) for e in freezes[:_SHOWN])]
+    blocks = [context(each) for each in lines]
     return dataclasses.replace(reply, blocks=(*reply.blocks[:1], *blocks, *reply.blocks[1:]))

@@ -135,7 +135,7 @@ def _action(
     state = escape(_STATES.get(last.event, last.event))
     named = bool(last.ref) and last.ref != of
     ref = f" {_mark(last.ref, environment_of)}`{escape(last.ref)}`" if named else ""
-    deeds = ", ".join(_deeds(entries[::-1], decided))
+    deeds = ", ".join(_deeds(entries[::-1], decided)) or _by_operator(last)
     whys = "; ".join(dict.fromkeys(why for each in entries[::-1] if (why := _why(each))))
     when = " · ".join(part for part in (date(last.at), deeds) if part)
     told = f"{when}: {escape(cut(whys, _WORDS))}" if whys else when
@@ -163,6 +163,11 @@ def _deeds(entries: Sequence[AuditEntry], decided: Mapping[str, Decided]) -> Ite
         did = f"{', '.join(before)} and {last}" if before else last
         within = _window(several[-1], decided)
         yield f"{did} by <@{who}>{within}".strip()
+
+
+def _by_operator(entry: AuditEntry) -> str:
+    """Who did what is of no action, where that is nobody in Slack."""
+    return f"by {escape(entry.who)}" if entry.who and not entry.action else ""
 
 
 def _deed(entry: AuditEntry, decided: Mapping[str, Decided]) -> str:

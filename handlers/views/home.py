@@ -9,6 +9,7 @@ from typing import Any
 from deploy.access import Environment, Freeze
 from deploy.actions.action import Action
 from deploy.actions.audit import AuditEntry
+from deploy.actions.pauses import Pause
 from deploy.actions.windows import Window
 from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError
@@ -16,7 +17,7 @@ from deploy.health.attention import BROKEN, Sign
 from deploy.health.fleet import DOWN, Row
 from deploy.health.heartbeat import Heartbeat
 from deploy.health.status import GatewaySummary
-from handlers.views import fleet, freezes, history, request_line
+from handlers.views import fleet, freezes, history, pauses, request_line
 from handlers.views.action import value
 from handlers.views.menus import Choice, menu
 from handlers.views.places import EnvironmentOf, heading
@@ -56,7 +57,7 @@ class Home:
 
     `decide` are requests that this person may decide now, `asked` their own open ones. `rows` are
     all gateways, the most urgent first, and `own` those of them that this person changed lately.
-    `failed` are clusters that cannot be looked at. `freezes` hold or begin soon. `unread` are the
+    `failed` are clusters that cannot be looked at. `pauses` hold, `freezes` hold or begin soon. `unread` are the
     sections that could not be read, each with why, and `notes` say what else cannot be seen.
     """
 
@@ -67,6 +68,7 @@ class Home:
     rows: Sequence[Row] = ()
     own: Sequence[Row] = ()
     failed: Mapping[str, GatewayBotError] = field(default_factory=dict)
+    pauses: Sequence[Pause] = ()
     freezes: Sequence[tuple[Environment, Freeze]] = ()
     windows: Sequence[Window] = ()
     changes: Sequence[AuditEntry] = ()
@@ -203,7 +205,8 @@ def _token(summary: GatewaySummary, at: float, now: float) -> str:
 
 
 def _freezes(home: Home) -> list[Block]:
-    lines = [freezes.line(environment, freeze, home.at) for environment, freeze in home.freezes]
+    lines = [pauses.line(each) for each in home.pauses]
+    lines += [freezes.line(environment, freeze, home.at) for environment, freeze in home.freezes]
     for window in home.windows:
         ref = window.ref
         lines.append(

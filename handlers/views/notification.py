@@ -5,7 +5,7 @@ import re
 
 from deploy.access import Environment
 from deploy.actions.action import Action, State
-from handlers.views import ways_out
+from handlers.views import pauses, ways_out
 from handlers.views.places import placed
 from handlers.views.text import counted, cut, escape
 from handlers.views.words.kinds import KIND_WORDS
@@ -99,6 +99,8 @@ def _waits(action: Action) -> str:
     progress = action.progress or {}
     if progress.get("waiting_for"):
         return f"waits for action {escape(str(progress['waiting_for']))} to end"
+    if paused := pauses.waiting(action):
+        return paused
     return "waits for its turn on its cluster" if progress.get("queued") else "is about to start"
 
 

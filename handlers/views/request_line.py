@@ -4,7 +4,7 @@ until when, and what it still needs. Pure."""
 from deploy.access import Environment
 from deploy.actions.action import Action, State
 from deploy.policy import Requirement
-from handlers.views import ways_out
+from handlers.views import pauses, ways_out
 from handlers.views.action import title_of
 from handlers.views.deciders import agreed, mentions
 from handlers.views.difference import difference, line
@@ -32,7 +32,7 @@ def needed(action: Action) -> str:
     if action.state is State.RUNNING:
         return _running(action)
     if action.state is State.APPROVED:
-        return f"{agreed(action)}. It has not started yet."
+        return f"{agreed(action)}. It {pauses.waiting(action) or 'has not started yet'}."
     if action.state is not State.PENDING:
         return f"{action.state.value.capitalize()}."
     if action.plan.denied:

@@ -10,6 +10,7 @@ from bot.sandbox.valkey import Valkey
 from deploy.actions.action import Action, Outcome, State
 from deploy.actions.connection import connect
 from deploy.actions.owed import Owed
+from deploy.actions.pauses import Pause
 from deploy.actions.store import ActionStore
 from deploy.policy import People
 from handlers.messages.action_messages import ActionMessages
@@ -45,7 +46,9 @@ def redis(server: Valkey) -> Any:
     return found
 
 
-def shown(action: Action, *, beside: Sequence[Action] = ()) -> tuple[str, list[dict[str, Any]]]:
+def shown(
+    action: Action, *, beside: Sequence[Action] = (), paused: Pause | None = None
+) -> tuple[str, list[dict[str, Any]]]:
     text = f"{action.id} is {action.state}"
     return text, [section(text)]
 

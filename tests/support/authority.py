@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from deploy.access import Environment, Identities, Standing
+from deploy.actions.pauses import Pause
 from deploy.changes.authority import Authority
 from deploy.errors import Unavailable
 
@@ -42,6 +43,7 @@ def authority(
     identities: Mapping[str, str] | None = None,
     windows: Any = None,
     clock: Callable[[], datetime.datetime] = lambda: NOW,
+    pauses: Sequence[Pause] = (),
 ) -> Authority:
     """One over these environments; everybody is a member in no group where nothing is said."""
     known = people or People()
@@ -53,4 +55,5 @@ def authority(
         known.standing,
         windows or none,
         clock=clock,
+        pauses=lambda: pauses,
     )

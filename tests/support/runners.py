@@ -8,6 +8,7 @@ from deploy.actions.action import Action, Outcome, State
 from deploy.actions.executor import Executor, Run
 from deploy.actions.fencing import Fences
 from deploy.actions.leases import GatewayLeases
+from deploy.actions.pauses import Pause
 from deploy.actions.runner import Runner
 from deploy.actions.runs import Runs
 from deploy.actions.store import ActionStore
@@ -70,6 +71,7 @@ def runner_of(
     owner: str = "bot-1",
     report: Callable[[Action, Outcome | None], Outcome] = report,
     ready: Callable[[Action], object] = lambda action: None,
+    paused: Callable[[Action], Pause | None] = lambda action: None,
     on_change: Callable[[str], None] = lambda action_id: None,
     per_cluster: int = 8,
     poll_seconds: float = 0.05,
@@ -81,6 +83,7 @@ def runner_of(
         store,
         runs,
         ready=ready,
+        paused=paused,
         on_change=on_change,
         per_cluster=per_cluster,
         poll_seconds=poll_seconds,

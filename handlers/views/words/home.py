@@ -8,7 +8,7 @@ DECIDE = "Waiting for you"
 ASKED = "Your requests"
 ATTENTION = "Needs attention"
 TOKENS = "Tokens that expire soon"
-FREEZES = "Freezes and approval windows"
+FREEZES = "Pauses, freezes and approval windows"
 CHANGES = "Recent changes"
 GATEWAYS = "Gateways"
 

@@ -40,6 +40,7 @@ from handlers.slack.payloads import Request
 from handlers.verbs import expiring, status
 from tests.cluster.conftest import Target
 from tests.cluster.contract.test_stuck import spec_for
+from tests.support.authority import authority
 from tests.support.gateway_bed import INSTANCES, PATIENT
 from tests.support.kube_api import KubeApi, Obj
 from tests.support.needs import needs
@@ -436,7 +437,12 @@ def shown(world: World) -> Any:
     """What `list` shows."""
     caches = {"west": world.cache}
     made = needs(
-        status.Needs, caches=caches, levels=Levels(caches), registry=_Tags(), environments=()
+        status.Needs,
+        caches=caches,
+        levels=Levels(caches),
+        registry=_Tags(),
+        environments=(),
+        authority=authority(),
     )
     return status.shown(made, Request("r", "list", "U1", "C1", options={"filter": world.ns}))
 

@@ -16,6 +16,7 @@ from deploy.actions.action import Action, Outcome, State
 from deploy.actions.codec import VERSION
 from deploy.actions.connection import connect
 from deploy.actions.owed import Owed
+from deploy.actions.pauses import Pause
 from deploy.actions.reminders import remind
 from deploy.actions.second_looks import SecondLooks
 from deploy.actions.store import ActionStore
@@ -62,7 +63,9 @@ class Forgetful(WebClient):
         return answer
 
 
-def shown(action: Action, *, beside: Sequence[Action] = ()) -> tuple[str, list[JSON]]:
+def shown(
+    action: Action, *, beside: Sequence[Action] = (), paused: Pause | None = None
+) -> tuple[str, list[JSON]]:
     return f"{action.id} is {action.state}", []
 
 
@@ -335,7 +338,9 @@ def test_a_plan_in_the_requester_s_direct_messages_has_no_button_for_approvers(
 def test_the_message_of_a_plan_names_what_is_pending_beside_it_until_that_ends(
     person: Person, client: WebClient, server: Valkey, store: ActionStore, end: str
 ) -> None:
-    def named(action: Action, *, beside: Sequence[Action] = ()) -> tuple[str, list[JSON]]:
+    def named(
+        action: Action, *, beside: Sequence[Action] = (), paused: Pause | None = None
+    ) -> tuple[str, list[JSON]]:
         return f"{action.id} beside {[each.id for each in beside]}", []
 
     def said() -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.access import Environment, Freeze, freezes_of
+from deploy.actions.pauses import CLUSTER, ENVIRONMENT, Pause
 from deploy.health.fleet import Selection
 from handlers.fleet import Found
 from handlers.verbs import status
@@ -15,6 +16,7 @@ from handlers.views import freezes
 from handlers.views.fleet import Page
 from handlers.views.reply import Reply
 from handlers.views.text import header, section
+from tests.support.authority import authority
 from tests.support.needs import needs
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -34,6 +36,11 @@ AUDIT = frozen("Audit", -HOUR, 2 * HOUR)
 EVERY = (
     environment("production", YEAR_END, frozen("Easter", 90 * DAY, DAY)),
     environment("staging", AUDIT, frozen("Last week", -7 * DAY, DAY)),
+)
+
+PAUSES = (
+    Pause(CLUSTER, "west", "Kernel upgrade"),
+    Pause(ENVIRONMENT, "production", "Migration"),
 )
 
 
@@ -65,7 +72,12 @@ def test_the_table_of_gateways_shows_those_of_the_environments_in_it(
         levels=SimpleNamespace(look=lambda gateways: {}),
         registry=SimpleNamespace(tags=tuple),
         environments=EVERY,
+        authority=authority(*EVERY, pauses=PAUSES),
     )
     page = Page(selection=Selection(environment=selected))
     said: Any = json.dumps(status.table(given, page, "").blocks)
     assert [reason for reason in ("Year end", "Audit") if reason in said] == shown
+    assert "Kernel upgrade" in said
+    assert ("Migration" in said) == (selected == "")
+    east = Page(selection=Selection(environment=selected, cluster="east"))
+    assert "Kernel upgrade" not in json.dumps(status.table(given, east, "").blocks)

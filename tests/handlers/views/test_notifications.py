@@ -73,6 +73,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one of two approvals": {"votes": VOTES[:1]},
     "waiting": {"progress": {"waiting_for": "BBBBBB"}},
     "queued": {"progress": {"queued": True}},
+    "paused": {"progress": {"paused": {"scope": "environment", "name": "production"}}},
     "rolling out": {"progress": {"ready": 1, "desired": 2, "stale_since": 5.0}},
     "being stopped": {"stop_by": "U2"},
     "late": {"decided_at": 1.0},

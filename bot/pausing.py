@@ -1,0 +1,152 @@
+"""`gateway-bot admin pause`, `resume` and `list`: where no action starts, on all bots of one Redis."""
+
+import difflib
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bot import admin
+from bot.audit import moment_of
+from bot.clients import environments_of
+from bot.settings import Settings, load_settings
+from deploy.access import environment_of
+from deploy.actions.action import Action, State
+from deploy.actions.connection import now_of
+from deploy.actions.pauses import CLUSTER, ENVIRONMENT, Pause, Pauses, holding
+from deploy.actions.records import canonical
+from deploy.changes.decide import checked_reason
+from deploy.errors import Conflict, InvalidInput, NotFound
+from deploy.times import minute_of
+from handlers.messages.home_tabs import HomeReaders
+
+
+def pause(
+    config: Path,
+    *,
+    cluster: str = "",
+    environment: str = "",
+    reason: str,
+    until: str = "",
+    by: str = "",
+) -> int:
+    """Have no action start on the cluster or in the environment. NotFound where the settings have none of
+    that name; InvalidInput without a reason or a name, or with an end that is over."""
+    settings = load_settings(config)
+    scope, name = _place(settings, cluster, environment)
+    why, who, redis = checked_reason(reason), admin.operator(by), admin.redis_with(config)
+    end = _end(until, now_of(redis))
+    pauses = Pauses(redis)
+    begun = pauses.begin(scope, name, reason=why, by=who, until=end)
+    until_then = f" until {minute_of(end)}" if end else ""
+    _record(config, redis, "paused", begun, who, f"{why}{f' ({until_then[1:]})' if end else ''}")
+    held, running = _concerned(config, begun)
+    _show_anew(config, redis, held)
+    print(f"{scope.capitalize()} {name} is paused{until_then}. No action starts there.")
+    print("Automatic token rotation continues. Approved actions wait, for a day at most.")
+    for each in _approved(held):
+        print(_line(each, "waits"))
+    for each in running:
+        print(_line(each, "is running and continues to its end"))
+    print(f"Resume it with: gateway-bot admin resume --{scope} {shlex.quote(name)}")
+    return 0
+
+
+def resume(
+    config: Path, *, cluster: str = "", environment: str = "", reason: str = "", by: str = ""
+) -> int:
+    """Have actions start there again, at once. Conflict where it is not paused; InvalidInput as for
+    `pause`."""
+    settings = load_settings(config)
+    # What the settings no longer have may be paused still.
+    scope, name = _place(settings, cluster, environment, known=False)
+    who, redis = admin.operator(by), admin.redis_with(config)
+    pauses = Pauses(redis)
+    if not pauses.end(scope, name):
+        raise Conflict(
+            f"{scope.capitalize()} {name} is not paused.",
+            remedy="List what is paused with: gateway-bot admin list",
+        )
+    ended = Pause(scope, name)
+    _record(config, redis, "resumed", ended, who, admin.one_line(reason))
+    held, _ = _concerned(config, ended)
+    _show_anew(config, redis, held)
+    print(f"{scope.capitalize()} {name} is resumed.")
+    left, environments = pauses.all(), environments_of(settings)
+    for each in _approved(held):
+        still = holding(each, left, environments)
+        print(_line(each, f"waits: {still.scope} {still.name} is paused" if still else "starts"))
+    return 0
+
+
+def listing(config: Path) -> int:
+    """Print what is paused, with how many approved actions wait for it."""
+    rows = []
+    for each in Pauses(admin.redis_with(config)).all():
+        held, _ = _concerned(config, each)
+        rows.append(
+            (
+                f"{each.scope} {each.name}",
+                minute_of(each.since) if each.since is not None else "",
+                minute_of(each.until) if each.until is not None else "resumed",
+                str(len(_approved(held))),
+                admin.one_line(each.by),
+                admin.one_line(each.reason),
+            )
+        )
+    admin.table(("PAUSED", "SINCE", "UNTIL", "WAITING", "BY", "REASON"), rows)
+    return 0
+
+
+def _place(
+    settings: Settings, cluster: str, environment: str, *, known: bool = True
+) -> tuple[str, str]:
+    """Of which kind it is, and its name."""
+    scope, name = (CLUSTER, cluster) if cluster else (ENVIRONMENT, environment)
+    names = [each.name for each in (settings.clusters if cluster else settings.environments)]
+    if name in names or not known:
+        return scope, name
+    near = difflib.get_close_matches(name, names, n=1)
+    raise NotFound(
+        f"The settings have no {scope} “{name[:40]}”.",
+        remedy=f"Did you mean {near[0]}?" if near else f"They have {', '.join(names[:12])}.",
+    )
+
+
+def _end(text: str, now: float) -> float | None:
+    end = moment_of("until", text, now, ahead=True)
+    if end is not None and end <= now:
+        raise InvalidInput(f"{minute_of(end)} is over.", field="--until")
+    return end
+
+
+def _record(config: Path, redis: Any, event: str, pause: Pause, who: str, reason: str) -> None:
+    where = f"{pause.scope} {pause.name}"
+    subject = f"pause-{pause.scope}-{pause.name}"
+    admin.record(config, redis, event, subject, where, who, canonical({"reason": reason}))
+
+
+def _concerned(config: Path, pause: Pause) -> tuple[list[Action], list[Action]]:
+    """The actions that this pause keeps from starting, once they are decided, and those that run there."""
+    environments = environments_of(load_settings(config))
+    held, running = [], []
+    for each in admin.store_with(config).open():
+        if each.state is not State.RUNNING:
+            held += [each] if holding(each, [pause], environments) else []
+        elif pause.covers(each.ref, environment_of(each.ref, environments).name):
+            running.append(each)
+    return held, running
+
+
+def _show_anew(config: Path, redis: Any, held: Iterable[Action]) -> None:
+    """Have bots look at these actions at once, and at the messages and Home tabs that show it."""
+    admin.store_with(config).look_again(each.id for each in held)
+    HomeReaders(redis).behind()
+
+
+def _approved(held: Iterable[Action]) -> list[Action]:
+    return [each for each in held if each.state is State.APPROVED]
+
+
+def _line(action: Action, said: str) -> str:
+    return f"  {action.id}  {action.kind} {action.ref} {said}"
