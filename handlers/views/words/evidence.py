@@ -16,7 +16,7 @@ def without_class(said: str) -> str:
 
 
 def sentence(evidence: str) -> str:
-    """Evidence by itself."""
+    """Evidence as a sentence."""
     return f"{evidence[:1].upper()}{evidence[1:]}.".replace("..", ".")
 
 
