@@ -93,7 +93,7 @@ def leave(stage: Fleet) -> Left:
     stage.fault("node west", "not_ready", True)
     run = ana.plans(f"deploy run-1 --to west/dev {SMALL}", PATIENCE)
     ana.clicks(run, "Confirm")
-    running = ana.sees_at(run, "0 of 1 pods", PATIENCE)
+    running = ana.sees_at(run, "0 of 1 pods?", PATIENCE)
     approved = ana.plans("restart run-1", PATIENCE)
     ana.clicks(approved, "Confirm")
     return Left(
