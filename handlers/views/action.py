@@ -208,8 +208,11 @@ def _running_line(action: Action) -> str:
     serving = progress.get("serving", 0) if progress.get("old") else 0
     still = rollout_words.serving(serving) if serving else ""
     # Whoever reads that it is stuck wants to know first whether anybody is served.
-    doing += f"{still}\n" if stuck and still else ""
-    line = f"{doing}*{rollout_words.ready(progress['ready'], progress['desired'])}*"
+    figures = (progress["ready"], progress["desired"])
+    if stuck and still:
+        line = f"{doing}{still}\n{rollout_words.ready_of_new(*figures)}"
+    else:
+        line = f"{doing}*{rollout_words.ready(*figures)}*"
     if progress.get("old") and not serving:
         line += f", {rollout_words.left(progress['old'])}"
     ending = rollout.ending(action)

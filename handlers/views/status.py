@@ -39,7 +39,7 @@ _BUCKETS = 30
 _COURSE_SECONDS = 3600.0
 _SHORTEST = 120.0
 _PODS = 6
-"""So many pods still leave the buttons in sight of a phone; all are behind *More*."""
+"""So many pods still leave the buttons in sight of a phone; all are behind *More details*."""
 _FIGURES = re.compile(r"\d+")
 _WELL = {"connected", "no trouble seen"}
 _ENDED = 5
@@ -58,7 +58,7 @@ def detail(
     environment: Environment | None = None,
     requests: Sequence[Action] = (),
 ) -> Reply:
-    """Its health, pods, image and token, and what to do; the rest is behind *More*.
+    """Its health, pods, image and token, and what to do; the rest is behind *More details*.
 
     `portal` is a link to the gateway's own page in the Azure portal; empty where it is unknown.
     `requests` are those that are open or under way.
@@ -92,7 +92,7 @@ def detail(
     blocks += [context(f":warning: {escape(cut(text, _SAID))}") for text in wrong[:_WARNINGS]]
     if len(wrong) > _WARNINGS:
         blocks.append(
-            context(f"… and {counted(len(wrong) - _WARNINGS, 'more warning')}: see More.")
+            context(f"… and {counted(len(wrong) - _WARNINGS, 'more warning')}: see More details.")
         )
     blocks += [context(text) for text in _others(gateway)]
     blocks += _pods(gateway.pods, s.token_secret)
@@ -145,7 +145,7 @@ def _buttons(summary: GatewaySummary, portal: str) -> list[Block]:
     if summary.renewable and summary.renewal is not None:
         offer = OFFERS[summary.renewal]
         elements.append(button(offer.label, offer.click, str(summary.ref), style="primary"))
-    elements.append(button("More", MORE, str(summary.ref)))
+    elements.append(button("More details", MORE, str(summary.ref)))
     if portal:
         # Azure's own heartbeat is there, and nowhere else.
         elements.append(button("Azure portal", PORTAL, str(summary.ref), url=portal))
@@ -208,7 +208,9 @@ def _pods(pods: Sequence[PodStatus], secret: str) -> list[Block]:
     ordered = sorted(pods, key=lambda pod: (pod.progress.ready, pod.progress.created_at))
     blocks = sections([pod_entry(pod, secret) for pod in ordered[:_PODS]])
     if len(ordered) > _PODS:
-        blocks.append(context(f"… and {counted(len(ordered) - _PODS, 'more pod')}: see More."))
+        blocks.append(
+            context(f"… and {counted(len(ordered) - _PODS, 'more pod')}: see More details.")
+        )
     said: dict[str, list[PodStatus]] = {}
     for pod in ordered:
         if pod.heartbeat:

@@ -95,7 +95,7 @@ def _modal(blocks: list[Block]) -> View:
     return {
         "type": "modal",
         "callback_id": "status_more",
-        "title": {"type": "plain_text", "text": "More"},
+        "title": {"type": "plain_text", "text": "More details"},
         "close": {"type": "plain_text", "text": "Close"},
         "blocks": blocks,
     }

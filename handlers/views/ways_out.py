@@ -41,7 +41,8 @@ def said(action: Action) -> list[str]:
         return []
     lines = [escape(found.remedy)] if headline(action) else [_waiting(action, found)]
     if found.until is not None:
-        lines.append(words.fails_at(date(found.until, "{time}")))
+        back = action.plan.on_failure if action.plan else None
+        lines.append(words.fails_at(date(found.until, "{time}"), back))
     return [line for line in lines if line]
 
 

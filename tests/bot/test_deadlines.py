@@ -135,6 +135,7 @@ def of_stores(stores: Stores) -> Mapping[str, tuple[float, Call]]:
         "custody": (28, lambda: stores.custody.record_now(RESOURCE, REF)),
         "connections": (28, lambda: stores.connections.hello(1, 1)),
         "messages": (28, lambda: stores.messages.place("action", ref)),
+        "pauses": (28, stores.pauses.all),
     }
 
 

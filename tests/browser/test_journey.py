@@ -109,7 +109,9 @@ def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
     expect(last_message(page)).to_contain_text("Only visible to you")
     picture(page, "status")
     say(page, "/gateway status edge-1")
-    expect(last_message(page).get_by_role("button", name="More", exact=True)).to_be_visible()
+    expect(
+        last_message(page).get_by_role("button", name="More details", exact=True)
+    ).to_be_visible()
     expect(last_message(page)).to_contain_text("3 of 3 ready")
     picture(page, "status-one")
 

@@ -86,8 +86,10 @@ def test_status_proves_a_gateway_by_its_pods_and_its_own_status_path(demo: Demo)
     proved = "edge-2 on west/dev.*2 of 2 pods.*its status path answers"
     # Other tests on the same control plane have gateways of the same name.
     told = ivy.is_told("status west/dev/edge-2", proved)
-    ivy.clicks(told, "More")
-    shown = until(lambda: "edge-2-live-traffic" in (said := str(ivy.views())) and said, "More")
+    ivy.clicks(told, "More details")
+    shown = until(
+        lambda: "edge-2-live-traffic" in (said := str(ivy.views())) and said, "More details"
+    )
     assert "pending" in shown, "nothing here gives load balancers an address"
 
 

@@ -186,8 +186,10 @@ def test_a_gateway_is_operated(demo: Demo) -> None:
     decide(ana, newer, "Deploy edge-1", "3 of 3 pods ready after")
     decide(ana, "rollback edge-1", "Roll back edge-1", "3 of 3 pods ready after")
     status = ana.is_told("status edge-1", "edge-1 on west/dev.*3 of 3 pods")
-    ana.clicks(status, "More")
-    more = until(lambda: "edge-1-live-traffic" in (said := str(ana.views())) and said, "More")
+    ana.clicks(status, "More details")
+    more = until(
+        lambda: "edge-1-live-traffic" in (said := str(ana.views())) and said, "More details"
+    )
     assert "may not" not in words(status) + more
     for command, told in (
         ("list", "edge-1"),

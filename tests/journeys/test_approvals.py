@@ -108,7 +108,7 @@ def test_a_denial_needs_a_reason_is_final_and_can_be_asked_again(demo: Demo) -> 
     chen.sees("already denied by <@U0BEN>", ephemeral=True)
     assert not deployed(demo, "west", "store-7")
     chen.clicks(ben.sees_at(plan, "Denied"), "Ask again")
-    chen.sees("Only <@U0IVY>", ephemeral=True)
+    chen.sees("Only the requester, <@U0IVY>", ephemeral=True)
 
 
 def test_two_who_click_at_once_have_one_effect_and_both_hear_the_truth(demo: Demo) -> None:

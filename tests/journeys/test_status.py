@@ -93,7 +93,7 @@ def test_one_gateway_shows_its_pods_and_the_rest_behind_more(demo: Demo) -> None
 
     def more() -> bool:
         # The trail is written a moment after the action, so that its end may not be in it yet.
-        ivy.clicks(told, "More")
+        ivy.clicks(told, "More details")
         until(lambda: "Services" in str(ivy.views()), "the modal")
         shown = str(ivy.views()[-1])
         there = ("203.0.113.", "edge-1-live-traffic", "Revisions", "Last actions", "Conditions")

@@ -6,6 +6,11 @@ def ready(count: int, desired: int) -> str:
     return f"{count} of {desired} {'pod' if desired == 1 else 'pods'} ready"
 
 
+def ready_of_new(count: int, desired: int) -> str:
+    """The same, where what is said before it is of the version before."""
+    return f"New version: *{ready(count, desired)}*"
+
+
 def left(old: int) -> str:
     """Pods of the version before that have not ended, and do not serve."""
     return f"{old} of the previous version left"

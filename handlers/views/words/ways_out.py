@@ -1,5 +1,7 @@
 """What is said of a rollout that is stuck, and the names of the ways out of it and of a failure."""
 
+from deploy.plans.plan import WayBack
+
 ROLL_BACK = "Roll back…"
 DELETE = "Delete…"
 KEEP_WAITING = "Keep waiting"
@@ -43,9 +45,12 @@ def waits_anyway(who: str, means: str) -> str:
     return f"{who} decided to keep waiting: {within(means)}."
 
 
-def fails_at(when: str) -> str:
-    """How long is left."""
-    return f"If nothing changes, this fails at {when}."
+def fails_at(when: str, back: WayBack | None) -> str:
+    """How long is left, and what comes then."""
+    if back is None:
+        return f"If nothing changes by {when}, this fails, and what was applied stays."
+    what = f"revision {back.revision}" if back.revision else f"Secret {back.secret}"
+    return f"If nothing changes by {when}, this fails, and the bot goes back to {what}."
 
 
 def within(sentence: str) -> str:

@@ -231,7 +231,7 @@ def test_only_who_asked_fixes_it_and_only_what_was_advised(changes: Changes) -> 
     for user, rule in (("U2", "no-memory"), ("U1", "privileged")):
         click = clicked(user, json.dumps({"id": old.id, "rule": rule}))
         told.append(heard(partial(fix.fix, given, click)))
-    assert "Only <@U1>" in told[0]
+    assert "Only the requester, <@U1>," in told[0]
     assert "still pending" in told[1]
     assert accepted == []
     assert changes.now_of(old) == old

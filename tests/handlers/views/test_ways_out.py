@@ -9,7 +9,7 @@ import pytest
 from deploy.actions.action import Action, Outcome, Patience, State, Step
 from deploy.changes.kinds import KINDS
 from deploy.observed.causes import Cause, meaning_of
-from deploy.plans.plan import UNFINISHED, FieldChange, ObjectChange
+from deploy.plans.plan import UNFINISHED, FieldChange, ObjectChange, WayBack
 from deploy.rules.finding import Finding
 from handlers.views import action as action_view
 from handlers.views.commands import is_run
@@ -155,7 +155,11 @@ def test_a_rollout_that_is_stuck_says_on_what_what_to_do_and_when_it_fails() -> 
     assert said.startswith(":warning: *Stuck: the image cannot be pulled*\n")
     assert "*0 of 2 pods ready*" in said
     assert "Check that the tag exists" in said
-    assert "If nothing changes, this fails at <!date^" in said
+    assert "If nothing changes by <!date^" in said
+    assert "this fails, and what was applied stays." in said
+    plan = dataclasses.replace(plan_of(), on_failure=WayBack(revision=7))
+    back = line(stuck(plan=plan))
+    assert "this fails, and the bot goes back to revision 7." in back
     assert "is stuck: the image cannot be pulled, with 0 of 2 pods ready" in sentence(stuck())
 
 
