@@ -148,7 +148,7 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     assert "Waiting for you" in home(demo, "ben")
     assert "Waiting for you" not in home(demo, "dan")
     ana.types(f"approve {name}")
-    own = ana.sees("somebody else must approve or deny it", ephemeral=True)
+    own = ana.sees("Scale edge-2.*somebody else must approve or deny it", ephemeral=True)
     rows = [block for block in own["blocks"] if block["type"] == "actions"]
     offered = [each["action_id"] for row in rows for each in row["elements"]]
     assert offered == ["action_cancel", "action_details"]
