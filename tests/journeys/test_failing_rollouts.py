@@ -60,8 +60,7 @@ def test_what_is_deleted_after_a_success_is_reported_in_its_thread_once(demo: De
     index = "gateway-bot:{looks}"
     due = until(lambda: redis.zrange(index, 0, -1), "a look that is due some time")
     redis.zadd(index, dict.fromkeys(due, 0), xx=True)
-    line = ana.sees("This is no longer in effect", ephemeral=False)
-    assert line["thread_ts"] == done["ts"]
+    line = ana.sees_below(done, "This is no longer in effect")
     assert "The Deployment “edge-1” is gone from east/dev." in words(line)
     until(lambda: not redis.exists(index), "every look")
     assert len([m for m in ana.messages() if "This is no longer in effect" in words(m)]) == 1
@@ -79,8 +78,8 @@ def test_a_rollout_that_is_stuck_says_so_is_waited_for_and_then_rolled_back_by_a
         ana.clicks(plan, "Confirm")
         stuck = ana.sees_at(plan, r"Stuck: the (image|registry)")
         assert "Check that the tag exists" in words(stuck)
-        called = ana.sees(r"\A<@U0ANA> \*Deploy store-7 .*Stuck: the ", ephemeral=False)
-        assert called["thread_ts"] == plan["ts"], "an edit notifies nobody"
+        # An edit notifies nobody.
+        ana.sees_below(plan, r"\A<@U0ANA> \*Deploy store-7 .*Stuck: the ")
         ivy.clicks(stuck, "Keep waiting")
         ivy.sees("Only the requester or an approver", ephemeral=True)
         ana.clicks(stuck, "Logs")

@@ -250,6 +250,16 @@ class Person:
 
         return self._waits(look, f"a message like {pattern!r}", seconds)
 
+    def sees_below(self, message: Message, pattern: str, seconds: float = 60) -> Message:
+        """The newest line of a message's thread whose words match `pattern`, once there is one."""
+        regex = re.compile(pattern, re.DOTALL)
+
+        def look() -> Message | None:
+            lines = (m for m in self.messages() if m.get("thread_ts") == message["ts"] != m["ts"])
+            return next((m for m in reversed([*lines]) if regex.search(words(m))), None)
+
+        return self._waits(look, f"a line like {pattern!r} in the thread", seconds)
+
     def _waits(self, look: Callable[[], Message | None], what: str, seconds: float) -> Message:
         try:
             return until(look, what, seconds)
