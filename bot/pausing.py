@@ -13,7 +13,7 @@ from bot.settings import Settings, load_settings
 from deploy.access import environment_of
 from deploy.actions.action import Action, State
 from deploy.actions.connection import now_of
-from deploy.actions.pauses import CLUSTER, ENVIRONMENT, Pause, Pauses, holding
+from deploy.actions.pauses import CLUSTER, ENVIRONMENT, LATEST, Pause, Pauses, holding
 from deploy.actions.records import canonical
 from deploy.changes.decide import checked_reason
 from deploy.errors import Conflict, InvalidInput, NotFound
@@ -117,6 +117,8 @@ def _end(text: str, now: float) -> float | None:
     end = moment_of("until", text, now, ahead=True)
     if end is not None and end <= now:
         raise InvalidInput(f"{minute_of(end)} is over.", field="--until")
+    if end is not None and end > LATEST:
+        raise InvalidInput("That is after the year 9999.", field="--until")
     return end
 
 

@@ -21,6 +21,8 @@ from deploy.gateway import GatewayRef
 
 VERSION = 1
 CLUSTER, ENVIRONMENT = "cluster", "environment"
+LATEST = 253402300799.0
+"""The last second of the year 9999, after which no moment can be shown."""
 PROGRESS = "paused"
 """Under this name the progress of an action that waits has what it waits for."""
 
@@ -46,9 +48,9 @@ class Pause:
     until: float | None = None
 
     def covers(self, ref: GatewayRef, environment: str) -> bool:
-        """Whether it is for a gateway of that environment."""
+        """Whether it is for a gateway of that environment. What this bot does not know, it leaves alone."""
         names = {CLUSTER: ref.cluster, ENVIRONMENT: environment}
-        return names.get(self.scope) == self.name
+        return names.get(self.scope, self.name) == self.name
 
     def to_mapping(self) -> dict[str, Any]:
         """The pause, JSON-able."""
@@ -143,4 +145,7 @@ def _decoded(field: str, text: str) -> Pause:
 
 
 def _moment(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    """None for what no moment is: such a pause has no end."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= LATEST else None

@@ -28,6 +28,7 @@ from deploy.log_context import about
 log = logging.getLogger(__name__)
 
 _STALL_SECONDS = 120.0
+_WHILE_PAUSED = 60.0
 """Several times as long as a Redis that hangs holds up one look."""
 _AGAIN_SECONDS = 10.0
 """After it could not be read whether an action may begin."""
@@ -173,8 +174,10 @@ class Runner:
             self._store.paused(action.id, pause)
         if pause is None:
             return False
-        # Whoever ends it before its time makes this due.
-        self._store.put_off(due, filter(None, (pause.until,)))
+        # Whoever ends it before its time makes this due. Each look moves the hour in which it must
+        # begin, so the next one is not left to the end of the pause.
+        again = self._store.now() + _WHILE_PAUSED
+        self._store.put_off(due, [again, *filter(None, (pause.until,))])
         return True
 
     def _start(self, due: Due, action: Action) -> bool:

@@ -294,6 +294,7 @@ class Cluster(PodReads, PlaceReads):
                 "timeoutSeconds": timeout_seconds,
             },
             silence=silence,
+            watch=True,
         )
 
     def serves(self, kind: str) -> bool:

@@ -63,9 +63,17 @@ class Connection(Protocol):
         anew for each attempt. Else one of deploy.errors."""
 
     def stream(
-        self, path: str, *, what: str, namespace: str | None, query: Query, silence: float
+        self,
+        path: str,
+        *,
+        what: str,
+        namespace: str | None,
+        query: Query,
+        silence: float,
+        watch: bool = False,
     ) -> "Stream":
-        """An open answer that is read as it comes."""
+        """An open answer that is read as it comes. The server ends a `watch` before it is silent for
+        so long: if it is, what forgot that connection may have forgotten idle ones too."""
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """The HTTP status and body a GET answers with, whatever they are."""
@@ -88,6 +96,10 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """End it, from any thread: a reader that waits returns at once."""
+
+
+class Unanswered(Unavailable):
+    """No byte of an answer came in its time: the connection may be dead."""
 
 
 class Silent(Unavailable):

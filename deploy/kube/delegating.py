@@ -66,12 +66,19 @@ class DelegatingConnection(ABC):
         )
 
     def stream(
-        self, path: str, *, what: str, namespace: str | None, query: Query, silence: float
+        self,
+        path: str,
+        *,
+        what: str,
+        namespace: str | None,
+        query: Query,
+        silence: float,
+        watch: bool = False,
     ) -> Stream:
         """As the connection does."""
         return self._through(
             lambda connection: connection.stream(
-                path, what=what, namespace=namespace, query=query, silence=silence
+                path, what=what, namespace=namespace, query=query, silence=silence, watch=watch
             )
         )
 

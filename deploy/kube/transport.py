@@ -23,7 +23,7 @@ from kubernetes.config.config_exception import ConfigException
 from deploy.errors import GatewayBotError, InvalidInput, Unavailable
 from deploy.kube import kubeconfig
 from deploy.kube.api_errors import error_from, is_schema_error, message_of
-from deploy.kube.connection import Query, Timeouts
+from deploy.kube.connection import Query, Timeouts, Unanswered
 from deploy.kube.credentials import Credential, Source
 from deploy.kube.http_errors import in_words, is_tls
 from deploy.kube.http_parts import query_text, retry_after, warnings_of
@@ -205,18 +205,33 @@ class HttpConnection:
         )
 
     def stream(
-        self, path: str, *, what: str, namespace: str | None, query: Query, silence: float
+        self,
+        path: str,
+        *,
+        what: str,
+        namespace: str | None,
+        query: Query,
+        silence: float,
+        watch: bool = False,
     ) -> HttpStream:
-        response = _renewing(
-            lambda: self._open(
-                self._credential(), "GET", path, query, None, "application/json", read=silence
+        def silent() -> None:
+            if watch:
+                self._pools.doubt(silence)
+
+        try:
+            response = _renewing(
+                lambda: self._open(
+                    self._credential(), "GET", path, query, None, "application/json", read=silence
+                )
             )
-        )
+        except Unanswered:
+            silent()
+            raise
         if response.status >= 300:
             body = self._read(response, b"".join)
             answer = _Failed(response.status, response.headers, body)
             raise self._judged(answer, what, namespace)[2]
-        return HttpStream(self._cluster, what, response, lambda: self._pools.doubt(silence))
+        return HttpStream(self._cluster, what, response, silent)
 
     def answer(self, path: str) -> tuple[int, bytes]:
         answer: _Taken[bytes] | _Failed = _renewing(
@@ -298,7 +313,7 @@ class HttpConnection:
                 preload_content=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error, read) from None
+            raise self._unreachable(error) from None
         if response.status == _UNAUTHORIZED:
             self._renew(credential, response)
         elif response.status < _SERVERS_FAULT:
@@ -325,18 +340,15 @@ class HttpConnection:
             return take(response.stream(_PIECE, decode_content=True))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             response.close()
-            raise self._unreachable(error, self._timeouts.read) from None
+            raise self._unreachable(error) from None
         except GatewayBotError:
             response.close()
             raise
         finally:
             response.release_conn()
 
-    def _unreachable(self, error: Exception, waited: float) -> Unavailable:
-        """`waited` is how many seconds pass without a byte until that is an error."""
+    def _unreachable(self, error: Exception) -> Unavailable:
         cause = getattr(error, "reason", error)
-        if isinstance(cause, urllib3.exceptions.ReadTimeoutError):
-            self._pools.doubt(waited)
         if is_tls(error) or is_tls(cause):
             return Unavailable(
                 f"Cluster “{self._cluster}” cannot be trusted: {in_words(error)}.",
@@ -344,7 +356,8 @@ class HttpConnection:
                     "Ask whoever runs the bot to check the certificate authority in its kubeconfig."
                 ),
             )
-        return Unavailable(
+        silent = isinstance(cause, urllib3.exceptions.ReadTimeoutError)
+        return (Unanswered if silent else Unavailable)(
             f"Cluster “{self._cluster}” does not answer: {in_words(error)}.",
             untouched=isinstance(cause, urllib3.exceptions.ConnectTimeoutError),
         )

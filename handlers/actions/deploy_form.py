@@ -1,6 +1,7 @@
 """The form of `/gateway deploy`: opened over live data, filled with what runs, checked as a whole."""
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,10 +126,12 @@ def gateway_chosen(needs: Needs, click: Click) -> Reply | None:
 def file_or_not(needs: Needs, click: Click) -> Reply | None:
     """Take a spec file, or no longer; what was entered stays."""
     shown = _Shown.of(click)
-    filled = _filled(needs, {**shown.typed, **shown.entered})
+    entered = {**shown.typed, **shown.entered}
+    # What runs is not filled in here: a file would not go over it.
+    drawn = dataclasses.replace(_filled(needs, entered), given=entered)
     given = modal.SpecFile.GIVEN
     file = given if click.value == given.value else _files(needs)
-    _draw(needs, click, shown, filled, click.view["private_metadata"], file, {})
+    _draw(needs, click, shown, drawn, click.view["private_metadata"], file, {})
     return None
 
 

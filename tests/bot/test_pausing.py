@@ -121,6 +121,7 @@ def test_what_another_pause_still_holds_does_not_start(
         (["--environment", "qa", "--reason", "x"], "They have development."),
         (["--cluster", "west", "--reason", " "], "A reason is required."),
         (["--cluster", "west", "--reason", "x", "--until", "2020-01-01"], "is over"),
+        (["--cluster", "west", "--reason", "x", "--until", "999999w"], "after the year 9999"),
         (
             ["--cluster", "west", "--reason", "x", "--until", "later"],
             "or 2h for two hours from now",

@@ -7,7 +7,7 @@ def ready(count: int, desired: int) -> str:
 
 
 def ready_of_new(count: int, desired: int) -> str:
-    """The same, where what is said before it is of the version before."""
+    """The same, after a line on the previous version."""
     return f"New version: *{ready(count, desired)}*"
 
 

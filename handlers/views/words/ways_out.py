@@ -46,7 +46,7 @@ def waits_anyway(who: str, means: str) -> str:
 
 
 def fails_at(when: str, back: WayBack | None) -> str:
-    """How long is left, and what comes then."""
+    """How long is left, and the end of it."""
     if back is None:
         return f"If nothing changes by {when}, this fails, and what was applied stays."
     what = f"revision {back.revision}" if back.revision else f"Secret {back.secret}"

@@ -123,6 +123,23 @@ def test_a_pause_ends_automatically_at_its_time(
     assert Pauses(client).all() == ()
 
 
+def test_what_waits_for_a_pause_with_an_end_is_looked_at_each_minute_until_then(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    Pauses(client).begin(CLUSTER, "west", reason="", by=BY, until=store.now() + 7200)
+    ask(store, "AAAAAA")
+    with running(client, fences, Work()):
+        waits(store)
+        index = "gateway-bot:{due}"
+
+        def put_off() -> bool:
+            ahead = client.zscore(index, "AAAAAA") / 1000 - store.now()
+            return 50 < float(ahead) <= 60
+
+        # Each look moves the hour in which it must begin.
+        until(put_off, "the next look within a minute")
+
+
 def test_the_hour_in_which_an_action_must_start_does_not_pass_during_a_pause_but_a_day_does(
     store: ActionStore, client: Any, fences: Fences
 ) -> None:
@@ -195,6 +212,19 @@ def test_a_pause_that_this_bot_cannot_read_holds_and_can_be_ended(client: Any, t
     (found,) = Pauses(client).all()
     assert (found.scope, found.name) == (ENVIRONMENT, "production: eu")
     assert Pauses(client).end(ENVIRONMENT, "production: eu")
+
+
+@pytest.mark.parametrize("moment", ["NaN", "Infinity", "1e300", "-1", "true"])
+def test_a_pause_with_an_end_that_no_moment_is_holds_without_end(client: Any, moment: str) -> None:
+    client.hset("gateway-bot:{pauses}", "cluster:west", f'{{"until": {moment}}}')
+    (found,) = Pauses(client).all()
+    assert found.until is None
+
+
+def test_a_pause_of_what_only_a_newer_bot_knows_holds_everywhere(client: Any) -> None:
+    client.hset("gateway-bot:{pauses}", "region:eu", "{}")
+    (found,) = Pauses(client).all()
+    assert found.covers(GatewayRef("west", "dev", "edge-1"), "development")
 
 
 @given(

@@ -151,16 +151,20 @@ def test_a_watch_that_went_silent_tells_of_the_idle_connections(
         behind.close()
 
 
-def test_a_request_that_was_not_answered_tells_of_the_idle_connections(
+def test_a_pod_that_logs_nothing_tells_nothing_of_connections(
     running: RunningCluster, tmp_path: Path
 ) -> None:
     with behind_proxy(running.kubeconfig(), tmp_path) as (proxy, kubeconfig):
-        behind = connect("west", kubeconfig=kubeconfig, timeouts=IMPATIENT)
+        behind = connect("west", kubeconfig=kubeconfig)
         idle_connections(behind, proxy, 5)
-        proxy.forget()
-        with pytest.raises(Unavailable, match="too long"):
-            behind.get("Namespace", None, "dev")
+        before = proxy.accepted
+        proxy.hold()
+        # Its answer does not come either, so what is waited for is the same.
+        with pytest.raises(Unavailable):
+            behind.follow_log("dev", "edge-1-a", "gateway", silence=0.5)
+        proxy.resume()
         assert all_at_once(behind, proxy, 4) == ["dev"] * 4
+        assert proxy.accepted <= before + 1, "those that were open are used again"
         behind.close()
 
 

@@ -222,6 +222,14 @@ def test_what_was_entered_stays_whether_a_file_is_given_or_not(
     assert with_file["private_metadata"] == view["private_metadata"]
 
 
+def test_what_nobody_has_entered_is_not_filled_in_beside_a_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    form = Form(monkeypatch, summary("west/dev"), summary("west/test"))
+    view = form.with_file(form.opened("edge-1"), deploy_place="west/dev")
+    assert starts(view) == {"gateway": "edge-1", "to": "west/dev"}
+
+
 def test_every_field_that_is_missing_or_wrong_is_marked_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
