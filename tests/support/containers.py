@@ -103,7 +103,9 @@ def start_of(pod: Obj, cluster: Cluster, entrypoint: Sequence[str], kept: Path, 
     kept.mkdir(mode=0o700)
     root, script = kept / "root", kept / "enter.sh"
     root.mkdir()
-    lines = [*_image(root, kept, ca), *_volumes(pod, container, cluster, root, kept)]
+    volumes = _volumes(pod, container, cluster, root, kept)
+    # What is here may lie below what a volume covers, such as a checkout in /tmp.
+    lines = [*_image(root, kept, ca), *volumes, *_code(root)]
     if container["securityContext"]["readOnlyRootFilesystem"]:
         lines.append(f"mount -o remount,ro {root}")
     program = [*_as_user(pod, container), *entrypoint, *container["args"]]
@@ -137,7 +139,7 @@ def _as_user(pod: Obj, container: Obj) -> list[str]:
 
 
 def _image(root: Path, kept: Path, ca: bytes) -> Iterator[str]:
-    """The root: system, Python and the bot as they are here, none of which can be written."""
+    """The root: what of the system is not in /usr."""
     yield f"mount -t tmpfs -o mode=755 root {root}"
     yield f"mkdir -p {root}/proc {root}/dev {root}/etc/ssl/certs {root}/var/run {root}/usr"
     for name in _SYSTEM:
@@ -146,8 +148,6 @@ def _image(root: Path, kept: Path, ca: bytes) -> Iterator[str]:
             yield f"ln -s {os.readlink(here)} {root}/{name}"
         elif here.is_dir():
             yield from _bound(here, root)
-    for directory in _outermost([Path("/usr"), Path(sys.base_prefix), Path(sys.prefix), ROOT]):
-        yield from _bound(directory, root)
     yield f"mount --rbind /proc {root}/proc"
     for name in _DEVICES:
         yield f"touch {root}/dev/{name} && mount --bind /dev/{name} {root}/dev/{name}"
@@ -159,6 +159,12 @@ def _image(root: Path, kept: Path, ca: bytes) -> Iterator[str]:
     yield f"cp {trusted} {root}{_AUTHORITIES}"
     # As the Dockerfile's useradd has it.
     yield f"echo 'gateway-bot:x:10001:10001::/home/gateway-bot:/bin/sh' > {root}/etc/passwd"
+
+
+def _code(root: Path) -> Iterator[str]:
+    """The system's programs, Python and the bot as they are here, none of which can be written."""
+    for directory in _outermost([Path("/usr"), Path(sys.base_prefix), Path(sys.prefix), ROOT]):
+        yield from _bound(directory, root)
 
 
 def _outermost(directories: Sequence[Path]) -> list[Path]:
