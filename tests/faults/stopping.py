@@ -82,7 +82,8 @@ def wrong_about_azure(store: ActionStore, action_id: str, tokens: tuple[int, ...
     assert action is not None
     assert action.outcome is not None
     said, dead = _text(action.outcome), tokens == (200, 403)
-    fits = ("may be" in said) or ("is regenerated" in said if dead else "Nothing was" in said)
+    unsure = "may be" in said or "may have been" in said
+    fits = unsure or ("is regenerated" in said if dead else "Nothing was" in said)
     return [] if fits else [f"Azure says {tokens}, but: {said}"]
 
 
