@@ -286,7 +286,7 @@ class Person:
         return stack
 
     def form(self, callback_id: str, seconds: float = 60) -> dict[str, Any]:
-        """The open modal once it is one that can be submitted, and none of before the last command."""
+        """The open modal once it can be submitted; one that was open when the last command was sent does not count."""
 
         def look() -> dict[str, Any] | None:
             stack = [view for view in self.views() if view["id"] not in self._open]
