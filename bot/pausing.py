@@ -135,7 +135,7 @@ def _concerned(config: Path, pause: Pause) -> tuple[list[Action], list[Action]]:
     for each in admin.store_with(config).open():
         if each.state is not State.RUNNING:
             held += [each] if holding(each, [pause], environments) else []
-        elif pause.covers(each.ref, environment_of(each.ref, environments).name):
+        elif pause.covers(each.ref.cluster, environment_of(each.ref, environments).name):
             running.append(each)
     return held, running
 

@@ -17,7 +17,6 @@ from deploy.access import Environment, environment_of
 from deploy.actions.action import Action
 from deploy.actions.connection import Script, redis_errors
 from deploy.actions.records import canonical
-from deploy.gateway import GatewayRef
 
 VERSION = 1
 CLUSTER, ENVIRONMENT = "cluster", "environment"
@@ -47,10 +46,11 @@ class Pause:
     since: float | None = None
     until: float | None = None
 
-    def covers(self, ref: GatewayRef, environment: str) -> bool:
-        """Whether it is for a gateway of that environment. What this bot does not know, it leaves alone."""
-        names = {CLUSTER: ref.cluster, ENVIRONMENT: environment}
-        return names.get(self.scope, self.name) == self.name
+    def covers(self, cluster: str, environment: str) -> bool:
+        """Whether it is for gateways there; an empty one stands for all. A scope that this bot does not
+        know is for all of them."""
+        names = {CLUSTER: cluster, ENVIRONMENT: environment}
+        return names.get(self.scope, self.name) in ("", self.name)
 
     def to_mapping(self) -> dict[str, Any]:
         """The pause, JSON-able."""
@@ -88,7 +88,7 @@ def holding(
 ) -> Pause | None:
     """The one that keeps the action from starting."""
     name = environment_of(action.ref, environments).name
-    covering = (each for each in pauses if each.covers(action.ref, name))
+    covering = (each for each in pauses if each.covers(action.ref.cluster, name))
     return None if action.automatic else next(covering, None)
 
 

@@ -16,7 +16,6 @@ from deploy.access import Environment, Right, environment_of, freezes_of
 from deploy.actions.action import Action
 from deploy.actions.audit import AuditEntry, AuditLog
 from deploy.actions.makers import credited
-from deploy.actions.pauses import CLUSTER, ENVIRONMENT
 from deploy.actions.store import ActionStore
 from deploy.azure import ApimInstance
 from deploy.background import reported
@@ -159,11 +158,7 @@ def _with_freezes(
     moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
     found = freezes_of(needs.environments, moment, _AHEAD)
     theirs = [each for each in found if environment in ("", each[0].name)]
-    pauses = [
-        each
-        for each in _soon(needs.authority.pauses, ())
-        if {CLUSTER: cluster, ENVIRONMENT: environment}.get(each.scope) in ("", each.name)
-    ]
+    pauses = [p for p in _soon(needs.authority.pauses, ()) if p.covers(cluster, environment)]
     return freezes.told(shown, theirs, now, pauses)
 
 

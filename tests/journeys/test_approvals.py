@@ -158,8 +158,7 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     shown = ben.sees("Scale edge-2.*Nothing has changed yet", ephemeral=True)
     digest = re.search(r"plan `(\w+)`", words(shown))
     assert digest
-    ana.types(f"approve {name} --plan {digest[1]}")
-    ana.sees("somebody else must approve or deny it", ephemeral=True)
+    ana.is_told(f"approve {name} --plan {digest[1]}", "somebody else must approve or deny it")
     ben.types(f"approve {name} --plan {digest[1]}")
     ben.sees(f"You approved {name}", ephemeral=True)
     ana.sees_at(plan, "4 of 4 pods ready after", 90)

@@ -1,5 +1,6 @@
 """Freezes are shown before they refuse anything."""
 
+import dataclasses
 import datetime
 import json
 from types import SimpleNamespace
@@ -81,3 +82,7 @@ def test_the_table_of_gateways_shows_those_of_the_environments_in_it(
     assert ("Migration" in said) == (selected == "")
     east = Page(selection=Selection(environment=selected, cluster="east"))
     assert "Kernel upgrade" not in json.dumps(status.table(given, east, "").blocks)
+    # What only a newer bot knows keeps actions from starting here too, so it is shown.
+    newer = authority(*EVERY, pauses=(Pause("region", "eu", "Storm"),))
+    held = dataclasses.replace(given, authority=newer)
+    assert "Storm" in json.dumps(status.table(held, east, "").blocks)
