@@ -354,7 +354,7 @@ class Frozen(Refused):
         self, environment: Environment, freeze: Freeze, ref: GatewayRef | None, remedy: str
     ) -> None:
         super().__init__(
-            f"{environment.name} is frozen until {minute(freeze.ends)}: {freeze.reason}.",
+            f"{environment.name} is frozen until {minute(freeze.ends)}: {freeze.reason.rstrip('. ')}.",
             meaning="Nothing was changed.",
             remedy=remedy,
         )

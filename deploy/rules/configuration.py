@@ -120,8 +120,9 @@ CONFIGURATION: tuple[Rule, ...] = (
         "info",
         "warning",
         lambda view: not view.has_backup,
-        "No backup of the configuration: pods cannot start while Azure does not answer.",
-        "Running pods keep working without Azure, but one that stopped starts only from a volume at "
+        "No configuration backup is set up. Running pods are not affected, but a pod that restarts "
+        "while Azure is unreachable cannot start.",
+        "Without Azure a gateway starts only with its last configuration, from a volume at "
         "/apim/config.",
         "Give backup.size with a backup.storageClass of file storage, or backup.existingClaim.",
         PRODUCTION,

@@ -34,6 +34,7 @@ from handlers.views.words import rollout as rollout_words
 from handlers.views.words import ways_out as way_words
 from handlers.views.words.beside import not_changed_yet, others_open
 from handlers.views.words.kinds import KIND_WORDS, KindWords
+from handlers.views.words.reasons import given
 
 _DIFF_LIMIT = 2500
 _DENIED_SECTIONS = 3
@@ -75,7 +76,8 @@ def render(
     plan = action.plan
     environment = environment_of(action.ref) if environment_of is not None else None
     title = heading(title_of(action), environment)
-    line = _state_line(action, environment)
+    starts = paused is None and not any(each.under_way for each in beside)
+    line = _state_line(action, environment, starts=starts)
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
         blocks[1:1] = [section(others_open(beside))] if beside else []
@@ -130,16 +132,16 @@ def _before_it_begins(action: Action) -> str:
     return "Starting…"
 
 
-def _state_line(action: Action, environment: Environment | None) -> str:
+def _state_line(action: Action, environment: Environment | None, *, starts: bool) -> str:
     outcome = action.outcome
     if action.state is State.PENDING:
-        return "\n".join([*_asking(action), *who_decides(action, environment)])
+        return "\n".join([*_asking(action), *who_decides(action, environment, starts=starts)])
     if action.state is State.APPROVED:
         return f"{agreed(action)}. {pauses.of_waiting(action) or _before_it_begins(action)}"
     if action.state is State.RUNNING:
         return _running_line(action)
     if action.state is State.DENIED:
-        return f"*Denied by <@{action.decided_by}>: {escape(action.reason)}*\nNothing was changed."
+        return f"*Denied by <@{action.decided_by}>: {escape(given(action.reason))}*\nNothing was changed."
     if action.state is State.CANCELLED:
         return f"Cancelled by <@{action.requester}>. Nothing was changed."
     if action.state is State.EXPIRED:
@@ -177,13 +179,13 @@ def _asking(action: Action) -> list[str]:
     who = "" if action.batch else f"<@{action.requester}> wants to {wanted}. "
     lines = [f"{who}*Nothing has changed yet.*"]
     if action.why:
-        lines.append(f"Reason: {escape(action.why)}")
+        lines.append(f"Reason: {escape(given(action.why))}")
     if action.denied:
         lines.append(_denied_before(action.denied, wanted))
     if action.policy.break_glass:
         lines.append(
             f":rotating_light: *Break-glass: this overrides a freeze.* "
-            f"{escape(action.policy.break_glass)}"
+            f"{escape(given(action.policy.break_glass))}"
         )
     return lines
 
@@ -192,7 +194,7 @@ def _denied_before(denied: Denial, wanted: str) -> str:
     whose = f"<@{denied.requester}>'s request `{denied.action}`" if denied.action else "a request"
     return (
         f":no_entry: <@{denied.by}> denied {whose} to {wanted} {date(denied.at)}: "
-        f"{escape(denied.reason)}"
+        f"{escape(given(denied.reason))}"
     )
 
 
@@ -275,13 +277,13 @@ def _details_button(action: Action) -> Block:
 
 def _stop_button(action: Action, environment: Environment | None) -> Block:
     return button(
-        "Stop",
+        _words(action).stop,
         "action_stop",
         value(action),
         confirm=confirm(
             cut(f"{mark(environment)}Stop: {title_of(action)}", 100),
             way_words.STOP_QUESTION,
-            "Stop",
+            _words(action).stop,
         ),
     )
 
@@ -314,7 +316,7 @@ def _footer(action: Action, plan: Plan) -> str:
     parts.append(f"image `{escape(plan.tag)}`")
     parts.append(f"action `{action.id}`")
     if action.why:
-        parts.append(f"Reason: {escape(action.why)}")
+        parts.append(f"Reason: {escape(given(action.why))}")
     return " · ".join(parts)
 
 

@@ -39,6 +39,7 @@ from handlers.views.text import (
 )
 from handlers.views.words import unplanned as unplanned_words
 from handlers.views.words.kinds import KIND_WORDS
+from handlers.views.words.reasons import given
 
 CONFIRM, APPROVE, CANCEL = "batch_confirm", "batch_approve", "batch_cancel"
 _TABLE = 8000
@@ -109,13 +110,13 @@ def _asked(state: BatchState) -> str:
     if all(a.state is State.PENDING for a in state.actions):
         lines[0] += " *Nothing has changed yet.*"
     if selection.why:
-        lines.append(f"Reason: {escape(selection.why)}")
+        lines.append(f"Reason: {escape(given(selection.why))}")
     overriding = [a for a in state.actions if a.policy.break_glass]
     if overriding:
         override = "overrides" if len(overriding) == 1 else "override"
         lines.append(
             f":rotating_light: *Break-glass: {len(overriding)} of these {override} a freeze.* "
-            f"{escape(overriding[0].policy.break_glass)}"
+            f"{escape(given(overriding[0].policy.break_glass))}"
         )
     return "\n".join(lines)
 
@@ -188,7 +189,7 @@ def _said(action: Action, limit: int) -> str:
         left = action.outcome if action.outcome and action.outcome.remedy else None
         return _because("done", left.happened if left else "", limit)
     if action.state is State.DENIED:
-        return _because(f"denied by <@{action.decided_by}>", action.reason, limit)
+        return _because(f"denied by <@{action.decided_by}>", given(action.reason), limit)
     if action.state is State.EXPIRED:
         return "expired: it was not decided in time" if action.decided_at is None else "expired"
     reason = action.outcome.happened if action.outcome else ""

@@ -36,8 +36,11 @@ def _names(users: Iterable[str]) -> str:
     return " and ".join(f"<@{user}>" for user in users)
 
 
-def who_decides(action: Action, environment: Environment | None) -> list[str]:
-    """Whoever may decide it, and until when; nobody where the rules forbid it."""
+def who_decides(
+    action: Action, environment: Environment | None, *, starts: bool = True
+) -> list[str]:
+    """Whoever may decide it, and until when; nobody where the rules forbid it. `starts` says that
+    nothing else keeps it from starting then."""
     if action.plan.denied:
         return []
     until = date(action.expires_at)
@@ -50,16 +53,16 @@ def who_decides(action: Action, environment: Environment | None) -> list[str]:
     here = environment.name if environment is not None else policy.open[0].environment
     several = {each.environment for each in policy.open} != {here}
     lines = [
-        f"Needs {_needed(each, several, named=not action.batch)} · not the requester · until {until}"
+        f"Needs {_needed(each, several, named=not action.batch)} by {until}, not from the requester."
         for each in policy.open
     ]
     if action.approvals:
         counted_so_far = ", ".join(_so_far(action, each, several) for each in policy.open)
         lines.append(
             f"*{counted_so_far}*, by {_names(vote.by for vote in action.votes)}; "
-            "waiting for another person"
+            "waiting for another person."
         )
-    return lines
+    return [*lines, *(["It starts as soon as it is approved."] if starts else [])]
 
 
 def bound(action: Action) -> str:
@@ -69,7 +72,7 @@ def bound(action: Action) -> str:
 
 def _needed(requirement: Requirement, several: bool, *, named: bool) -> str:
     needed = counted(requirement.quorum, "approval")
-    of = f"{needed} of {mentions(requirement.approvers)}" if named else needed
+    of = f"{needed} from {mentions(requirement.approvers)}" if named else needed
     return f"{of} for {escape(requirement.environment)}" if several or not named else of
 
 

@@ -14,6 +14,7 @@ from handlers.views.reply import Block, Reply
 from handlers.views.text import context, date, duration, escape, section
 from handlers.views.words import freezes as words
 from handlers.views.words.mentions import NOTHING_RUN, OPEN_FORM, RUN
+from handlers.views.words.reasons import given
 
 _CANDIDATES = 10
 Retyped: TypeAlias = Callable[[str, str], str]
@@ -96,7 +97,7 @@ def _frozen(error: Frozen, retyped: Retyped) -> Reply:
     gateway = f"`{escape(str(error.ref))}`" if error.ref else ""
     lines = [
         f":snowflake: *{words.freeze_on(escape(named(error.environment)), until)}*",
-        words.not_changed(gateway, escape(error.freeze.reason)),
+        words.not_changed(gateway, escape(given(error.freeze.reason))),
     ]
     override = words.override(f"{USUAL} {escape(command)}") if command else escape(error.remedy)
     return Reply(str(error), (section("\n".join(lines)), context(override)))

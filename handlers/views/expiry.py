@@ -25,6 +25,7 @@ from handlers.views.text import (
     section,
     sections,
 )
+from handlers.views.words.reasons import given
 
 SNOOZE, RESUME = "expiry_snooze", "expiry_resume"
 SNOOZE_MODAL = "expiry_snooze_modal"
@@ -90,7 +91,7 @@ def message(
         blocks.append(
             context(
                 f":zzz: Snoozed by <@{tracked.snoozed_by}> until {date(tracked.snoozed_until)}: "
-                f"{escape(cut(tracked.snoozed_why, 300))}"
+                f"{escape(given(cut(tracked.snoozed_why, 300)))}"
             )
         )
     elif refound:
@@ -135,7 +136,7 @@ def note(entry: WarningEntry) -> tuple[str, bool]:
         left = f"less than {duration(threshold)} left"
         return f":hourglass: It expires{expires}: {left}.", threshold <= _BROADCAST
     if entry.event == "snoozed":
-        return f":zzz: <@{entry.who}> snoozed this: {escape(cut(entry.detail, 500))}", False
+        return f":zzz: <@{entry.who}> snoozed this: {escape(given(cut(entry.detail, 500)))}", False
     if entry.event in AZURE_EVENTS:
         return _said(entry), False
     lines = {

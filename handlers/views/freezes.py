@@ -9,6 +9,7 @@ from handlers.views import pauses as pause_view
 from handlers.views.reply import Reply
 from handlers.views.text import context, cut, date, escape
 from handlers.views.words import freezes as words
+from handlers.views.words.reasons import given
 
 _SHOWN = 5
 
@@ -18,7 +19,7 @@ Freezes = Sequence[tuple[Environment, Freeze]]
 
 def line(environment: Environment, freeze: Freeze, now: float) -> str:
     """One freeze at that moment (epoch seconds)."""
-    name, reason = escape(environment.name), escape(cut(freeze.reason, 200))
+    name, reason = escape(environment.name), escape(given(cut(freeze.reason, 200)))
     starts, until = freeze.starts.timestamp(), date(freeze.ends.timestamp())
     if starts > now:
         return words.will_freeze(name, date(starts), until, reason)

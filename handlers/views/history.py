@@ -28,6 +28,7 @@ from handlers.views.text import (
     sections,
 )
 from handlers.views.words import revisions as words
+from handlers.views.words.reasons import given
 from handlers.views.words.revisions import changes
 
 READ = 100
@@ -136,7 +137,7 @@ def _action(
     named = bool(last.ref) and last.ref != of
     ref = f" {_mark(last.ref, environment_of)}`{escape(last.ref)}`" if named else ""
     deeds = ", ".join(_deeds(entries[::-1], decided)) or _by_operator(last)
-    whys = "; ".join(dict.fromkeys(why for each in entries[::-1] if (why := _why(each))))
+    whys = " ".join(dict.fromkeys(why for each in entries[::-1] if (why := _why(each))))
     when = " · ".join(part for part in (date(last.at), deeds) if part)
     told = f"{when}: {escape(cut(whys, _WORDS))}" if whys else when
     return f"{escape(last.kind)}{ref}: *{state}*{action_of(last)}\n{told}"
@@ -198,7 +199,7 @@ def _why(entry: AuditEntry) -> str:
         detail = entry.detail if entry.event in _WITH_WORDS else ""
     if isinstance(detail, dict):
         detail = detail.get("reason") or detail.get("happened") or detail.get("detail") or ""
-    return cut(detail, 150) if isinstance(detail, str) else ""
+    return given(cut(detail, 150)) if isinstance(detail, str) else ""
 
 
 def _changes(known: Sequence[Revision]) -> list[str]:

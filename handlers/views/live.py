@@ -27,7 +27,7 @@ def message(live: LiveMessage, stop_id: str) -> tuple[str, list[Block]]:
     if live.ending is None:
         by = f"asked by {whose}"
         until = context(f"Kept current until {date(live.ends, '{time}')}, {by}")
-        stop = button("Stop", stop_id, live.id)
+        stop = button("Stop updating", stop_id, live.id)
         actions = {"type": "actions", "elements": [stop]}
         return f"{text}, kept current for {whose}", [*blocks, until, actions]
     if live.ending.cause == "shown" and shared(live):

@@ -14,6 +14,7 @@ from handlers.views.deciders import agreed, mentions
 from handlers.views.places import EnvironmentOf, heading, mark
 from handlers.views.reply import Block
 from handlers.views.text import button, counted, date, escape, section
+from handlers.views.words.reasons import given
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _line(action: Action, event: Event, environment: Environment | None = None) 
             )
         return asked
     if event.name == "break-glass":
-        return f":rotating_light: {who} overrides a freeze with this: {escape(event.detail)}"
+        return f":rotating_light: {who} overrides a freeze with this: {escape(given(event.detail))}"
     if event.name == "approval":
         return f"{who} approved this; {_missing(action)}."
     if event.name == "approved":
@@ -184,7 +185,7 @@ def _ending(action: Action, event: Event) -> str:
         return "The approval window is closed. Nothing was changed."
     said = _in_full(action, outcome) if outcome else ""
     lines = {
-        "denied": f"<@{event.who}> denied this: {escape(event.detail)}",
+        "denied": f"<@{event.who}> denied this: {escape(given(event.detail))}",
         "cancelled": f"<@{event.who}> took this back.",
         "expired": "The time for this is over. Nothing was changed.",
         "taken over": "The bot that worked on this is gone; another one continues.",

@@ -5,6 +5,7 @@ from deploy.actions.pauses import Pause, waits_for
 from deploy.actions.store import LONGEST_WAIT_SECONDS
 from handlers.views.text import cut, date, escape
 from handlers.views.words import pauses as words
+from handlers.views.words.reasons import given
 
 _REASON = 200
 
@@ -37,7 +38,7 @@ def waiting(action: Action) -> str:
 
 def _paused(pause: Pause) -> str:
     until = date(pause.until) if pause.until is not None else ""
-    return words.paused(_where(pause), until, escape(cut(pause.reason, _REASON)))
+    return words.paused(_where(pause), until, escape(given(cut(pause.reason, _REASON))))
 
 
 def _where(pause: Pause) -> str:

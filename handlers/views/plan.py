@@ -23,6 +23,7 @@ from handlers.views.replicas import replicas_of
 from handlers.views.reply import Block
 from handlers.views.text import SECTION_LIMIT, context, counted, cut, escape, fence, section
 from handlers.views.words import plans as words
+from handlers.views.words.reasons import given
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 _FINDING_SIGNS = {"deny": ":no_entry:", "warning": ":warning:", "info": ":bulb:"}
@@ -212,7 +213,7 @@ def _exemption(finding: Finding) -> str:
         return ""
     if exempted.expired:
         return f"Its exemption ended on {exempted.until}."
-    return f"Exempted until {exempted.until}: {exempted.reason}"
+    return f"Exempted until {exempted.until}: {given(exempted.reason)}"
 
 
 def _first(plan: Plan) -> list[str]:

@@ -10,6 +10,7 @@ from handlers.views.deciders import agreed, mentions
 from handlers.views.difference import difference, line
 from handlers.views.places import heading
 from handlers.views.text import counted, date, escape
+from handlers.views.words.reasons import given
 
 _REASON = 120
 
@@ -20,7 +21,7 @@ def text_of(action: Action, environment: Environment | None, more: str = "") -> 
         f"*{escape(heading(title_of(action), environment))}*",
         escape(difference(action.plan)),
         f"`{action.id}` · {_asked(action)}",
-        f"Reason: {line(escape(action.why), _REASON)}" if action.why else "",
+        f"Reason: {line(escape(given(action.why)), _REASON)}" if action.why else "",
         needed(action),
         more,
     ]
@@ -58,7 +59,7 @@ def _still(action: Action, requirement: Requirement, several: bool) -> str:
         return ""
     what = counted(left, "more approval" if have else "approval")
     where = f" for {escape(requirement.environment)}" if several else ""
-    return f"{what} of {mentions(requirement.approvers)}{where}"
+    return f"{what} from {mentions(requirement.approvers)}{where}"
 
 
 def _running(action: Action) -> str:

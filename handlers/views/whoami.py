@@ -10,6 +10,7 @@ from handlers.views.deciders import mentions
 from handlers.views.permission import reason
 from handlers.views.reply import Block, Reply
 from handlers.views.text import context, date, escape, header, section
+from handlers.views.words.reasons import given
 
 _SHOWN = 15
 _STANDINGS = {
@@ -48,7 +49,7 @@ def powers(
         if each.freeze is not None:
             lines.append(
                 f":snowflake: frozen until {date(each.freeze.ends.timestamp())}: "
-                f"{escape(each.freeze.reason)}"
+                f"{escape(given(each.freeze.reason))}"
             )
         blocks.append(section("\n".join(lines)))
     blocks += [_window(window) for window in windows[:_SHOWN]]
@@ -69,5 +70,5 @@ def _window(window: Window) -> Block:
         f":unlock: *Approval window on {ref.name}, {ref.cluster}/{ref.namespace}*: you confirm its "
         f"changes alone until *{date(window.until)}*, except {Command('delete')} and "
         f"{Command('regenerate-key')}. Opened by <@{window.by}>: "
-        f"{escape(window.reason)}"
+        f"{escape(given(window.reason))}"
     )

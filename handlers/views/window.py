@@ -6,6 +6,7 @@ from deploy.commands import Command
 from handlers.views.places import heading, placed
 from handlers.views.reply import Block, Reply
 from handlers.views.text import button, context, date, escape, header, section, utc
+from handlers.views.words.reasons import given
 
 
 def message(window: Window, environment: Environment) -> tuple[str, list[Block]]:
@@ -23,7 +24,7 @@ def message(window: Window, environment: Environment) -> tuple[str, list[Block]]
     else:
         by = f" by <@{window.closed_by}>" if window.closed_by else ""
         line = f":lock: Closed{by} {date(window.until)}. Changes need an approval again."
-    blocks.append(section(f"{line}\nReason: {escape(window.reason)}"))
+    blocks.append(section(f"{line}\nReason: {escape(given(window.reason))}"))
     blocks.append(context(f"Opened by <@{window.by}> {date(window.opened_at)}"))
     if not window.over:
         close = button("Close now", "window_close", window.key, style="danger")

@@ -119,7 +119,7 @@ def test_a_gateway_is_deployed_from_the_page(page: Page) -> None:
 def test_production_waits_for_an_approver_who_confirms_or_says_why_not(page: Page) -> None:
     say(page, f"/gateway deploy edge-2 --to west/prod --tag {TAG} --replicas 3")
     plan = page.locator("article").filter(has_text="Deploy edge-2 to west/prod").last
-    expect(plan).to_contain_text("Needs 1 approval of @gateway-approvers")
+    expect(plan).to_contain_text("Needs 1 approval from @gateway-approvers")
     page.get_by_text("ben", exact=True).click()
     expect(page.get_by_label("Message to #gateway-ops")).to_be_focused()
     picture(page, "approval")
@@ -150,7 +150,7 @@ def test_logs_are_followed_in_a_thread_until_somebody_stops_them(page: Page) -> 
     expect(pane).to_contain_text("Kept current until")
     expect(pane).to_contain_text("ConfigurationLoaded")
     picture(page, "logs")
-    pane.get_by_role("button", name="Stop").click()
+    pane.get_by_role("button", name="Stop updating").click()
     expect(pane).to_contain_text("no longer kept current: stopped by @ana")
     page.get_by_role("button", name="Close thread").click()
 

@@ -104,7 +104,7 @@ def test_outside_production_its_requester_confirms_it_and_its_end_is_true(demo: 
 def test_in_production_approvers_decide_and_the_digest_binds(demo: Demo) -> None:
     ana, ben = demo.person("ana"), demo.person("ben")
     plan = annotate(ana, "owned by payments", "edge-2")
-    assert "Needs 1 approval of <!subteam^S0APPROVE>" in words(plan)
+    assert "Needs 1 approval from <!subteam^S0APPROVE>" in words(plan)
     name, digest = name_and_digest(plan)
     ana.clicks(plan, "Approve")
     ana.sees("somebody else must approve or deny it", ephemeral=True)

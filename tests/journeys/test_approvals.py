@@ -46,7 +46,7 @@ def test_two_different_approvers_are_needed_where_two_are_asked_for(demo: Demo) 
     reason = "the new <policy> of contoso.net/7 and https://contoso.net/8?a&b"
     plan = ana.plans(f'deploy edge-1 --to east/prod --tag {TAG} --reason "{reason}"')
     said = words(plan)
-    assert "Needs 2 approvals of <!subteam^S0APPROVE>" in said
+    assert "Needs 2 approvals from <!subteam^S0APPROVE>" in said
     shown = "the new &lt;policy&gt; of contoso.net/7 and https://contoso.net/8?a&amp;b"
     assert f"Reason: {shown}" in said
     dan.clicks(plan, "Approve")

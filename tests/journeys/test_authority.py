@@ -312,7 +312,7 @@ def test_pods_that_hold_a_token_are_not_led_elsewhere_by_a_gateway_that_signs_in
         gains_nothing(dan, dan.plans(elsewhere))
         plan = dan.plans(signs_in)
         dan.clicks(plan, "Confirm")
-        dan.clicks(dan.sees_at(plan, "0 of 1", 60), "Stop")
+        dan.clicks(dan.sees_at(plan, "0 of 1", 60), "Stop rollout")
         dan.sees_at(plan, "Stopped", 30)
         assert "the rules forbid it" in answered(dan, lambda: dan.types(collected))
         gains_nothing(dan, dan.plans(elsewhere))

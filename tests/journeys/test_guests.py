@@ -81,7 +81,7 @@ def test_an_approver_who_became_a_guest_or_was_deactivated_approves_nothing(
     fay.sees("You are not a member of the workspace", ephemeral=True)
     demo.person("ana").types("pending")
     shown = demo.person("ana").sees("1 open request.*edge-1", ephemeral=True)
-    assert "Needs 1 approval of" in words(shown)
+    assert "Needs 1 approval from" in words(shown)
     ben = demo.person("ben")
     ben.clicks(plan, "Approve")
     done = ben.sees_at(plan, "pods ready after")

@@ -108,9 +108,9 @@ def test_a_follow_goes_on_until_somebody_stops_it_and_a_rollout_is_followed_thro
         return bool(seen - before)
 
     until(others, "lines of the new pods", 60)
-    dan.clicks(live, "Stop")
+    dan.clicks(live, "Stop updating")
     stopped = shows(ana, top, "no longer kept current: stopped by <@U0DAN>")
-    assert "Stop" not in [
+    assert "Stop updating" not in [
         e["text"]["text"]
         for b in stopped.get("blocks") or []
         for e in b.get("elements") or []
@@ -143,7 +143,7 @@ def test_fifty_follows_at_once_delay_no_answer_and_an_eleventh_of_one_person_is_
         assert all(answer["ok"] for answer in answers), "Slack's three seconds were kept"
         ivy.types("logs edge-1 --follow")
         ivy.sees("10 messages are being kept current for you already", ephemeral=True)
-        list(pool.map(lambda found: found[0].clicks(found[1], "Stop"), running()))
+        list(pool.map(lambda found: found[0].clicks(found[1], "Stop updating"), running()))
     # All bots of a workspace may change fifty messages a minute.
     until(lambda: not running(), "every follow to end", 120)
 

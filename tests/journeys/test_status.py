@@ -121,7 +121,7 @@ def test_a_watched_message_follows_what_happens_and_ends_by_stop(demo: Demo) -> 
     ivy = demo.person("ivy")
     kubectl(demo, "scale", "-n", "dev", "deployment/edge-1", "--replicas=3")
     ivy.sees_at(message, "3 of 3 ready")
-    ivy.clicks(message, "Stop")
+    ivy.clicks(message, "Stop updating")
     ended = ivy.sees_at(message, "no longer kept current: stopped by")
     assert "Kept current" not in words(ended)
 

@@ -22,11 +22,11 @@ def test_a_rollout_that_hangs_is_stopped_and_what_waits_behind_it_continues(demo
         plan = ana.plans(f"deploy store-7 --to west/dev --tag {TAG} --replicas 1 --deadline 600")
         ana.clicks(plan, "Confirm")
         running = ana.sees_at(plan, "Rolling out")
-        ana.clicks(running, "Stop")
+        ana.clicks(running, "Stop rollout")
         stopped = words(ana.sees_at(plan, "Stopped by <@U0ANA>"))
         assert "Kubernetes finishes what was applied" in stopped
         assert TAG in stopped
-        ana.clicks(running, "Stop")
+        ana.clicks(running, "Stop rollout")
         ana.sees("already stopped", ephemeral=True)
     again = ivy.plans("restart store-7")
     ivy.clicks(again, "Confirm")
@@ -39,7 +39,7 @@ def test_in_production_an_approver_stops_it_and_others_may_not(demo: Demo) -> No
         plan = ana.plans(f"deploy edge-2 --to west/prod --tag {TAG} --replicas 1 --deadline 600")
         ben.clicks(plan, "Approve")
         running = ana.sees_at(plan, "Rolling out")
-        dan.clicks(running, "Stop")
+        dan.clicks(running, "Stop rollout")
         dan.sees("may not stop|Allowed", ephemeral=True)
         name = words(running).rpartition("action `")[2][:6]
         ben.types(f"stop {name}")

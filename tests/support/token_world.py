@@ -153,7 +153,7 @@ def labels(message: Message) -> list[str]:
 def gains_nothing(person: Person, plan: Message, approvals: int = 1) -> None:
     """A plan that others must approve, of which its requester can make nothing."""
     plural = "s" if approvals > 1 else ""
-    assert f"Needs {approvals} approval{plural} of {APPROVERS}" in words(plan), words(plan)
+    assert f"Needs {approvals} approval{plural} from {APPROVERS}" in words(plan), words(plan)
     assert "Confirm" not in labels(plan)
     refusal = answered(person, lambda: person.clicks(plan, "Approve"))
     assert "somebody else must approve or deny it" in refusal

@@ -6,6 +6,7 @@ from typing import Any
 from deploy.access import Environment, Freeze
 from deploy.health.status import GatewaySummary
 from handlers.views.text import date, escape
+from handlers.views.words.reasons import given
 
 _SHOWN = 5
 
@@ -22,11 +23,11 @@ def frozen(environment: Environment, freeze: Freeze, command: str, overridden: b
     how = (
         "This request overrides it."
         if overridden
-        else f'To override it, type `{escape(command)} deploy … --break-glass "reason"`.'
+        else f'To override it, type `{escape(command)} deploy … --break-glass "why this cannot wait"`.'
     )
     return (
         f":snowflake: *Change freeze on {escape(environment.name)}* until {until}: "
-        f"{escape(freeze.reason)}. {how}"
+        f"{escape(given(freeze.reason))} {how}"
     )
 
 

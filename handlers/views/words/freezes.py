@@ -1,6 +1,6 @@
 """What is said of change freezes before they refuse anything."""
 
-REASON = "why it cannot wait"
+REASON = "write why this cannot wait"
 """In place of the reason of a command that overrides a freeze."""
 
 
@@ -11,13 +11,14 @@ def freeze_on(environment: str, until: str) -> str:
 
 def not_changed(gateway: str, reason: str) -> str:
     """Why it is frozen, and that nothing was changed."""
-    return f"{reason}. Nothing was changed{f' on {gateway}' if gateway else ''}."
+    return f"{reason} Nothing was changed{f' on {gateway}' if gateway else ''}."
 
 
 def override(command: str) -> str:
     """What to do: wait, or the command that does it all the same."""
     return (
-        "Run the command again after that. In an emergency, override it with your reason; the channel is notified:\n"
+        "Run the command again after that. In an emergency, override the freeze: write your reason "
+        "between the quotation marks. The channel sees it.\n"
         f"`{command}`"
     )
 

@@ -27,7 +27,7 @@ class KindWords:
     With `danger` the button is red. `lost` is what the cluster does not show of one whose record is
     lost. `several` is the title of several at once, formatted with `gateways`, such as
     “10 gateways”; as the button says where it is empty. With `rolls_back` the verb `rollback` undoes it;
-    with `goes_back` it is what that verb asks for.
+    with `goes_back` it is what that verb asks for. `stop` labels what ends it while it runs.
     """
 
     title: str
@@ -40,6 +40,7 @@ class KindWords:
     several: str = ""
     rolls_back: bool = False
     goes_back: bool = False
+    stop: str = "Stop rollout"
 
     def of_several(self, gateways: str) -> str:
         """The title of a change of several gateways."""
@@ -54,8 +55,16 @@ KIND_WORDS: dict[str, KindWords] = {
         "Deploy",
         rolls_back=True,
     ),
-    SCALE: KindWords("Scale {name} on {place}", "scale this", "scale {gateway}", "Scale"),
-    RESTART: KindWords("Restart {name} on {place}", "restart this", "restart {gateway}", "Restart"),
+    SCALE: KindWords(
+        "Scale {name} on {place}", "scale this", "scale {gateway}", "Scale", stop="Stop scaling"
+    ),
+    RESTART: KindWords(
+        "Restart {name} on {place}",
+        "restart this",
+        "restart {gateway}",
+        "Restart",
+        stop="Stop restart",
+    ),
     ROLLBACK: KindWords(
         "Roll back {name} to {request.target} on {place}",
         "roll this back",
@@ -64,6 +73,7 @@ KIND_WORDS: dict[str, KindWords] = {
         "{title}? It {summary}.",
         rolls_back=True,
         goes_back=True,
+        stop="Stop rollback",
     ),
     ROTATE: KindWords(
         "Rotate the token of {name} on {place}",
@@ -71,6 +81,7 @@ KIND_WORDS: dict[str, KindWords] = {
         "rotate the token of {gateway}",
         "Rotate the token",
         several="Rotate the tokens of {gateways}",
+        stop="Stop rotation",
     ),
     MANAGE_TOKEN: KindWords(
         "Keep the token of {name} on {place} valid",
@@ -79,6 +90,7 @@ KIND_WORDS: dict[str, KindWords] = {
         "Keep the token valid",
         "{title}? It {summary}. Nothing else of the gateway is changed.",
         several="Keep the tokens of {gateways} valid",
+        stop="Stop this change",
     ),
     END_MANAGE_TOKEN: KindWords(
         "Stop keeping the token of {name} on {place}",
@@ -87,6 +99,7 @@ KIND_WORDS: dict[str, KindWords] = {
         "Stop keeping the token",
         "{title}? It {summary}. The pods keep running with the token that they have.",
         several="Stop keeping the tokens of {gateways}",
+        stop="Stop this change",
     ),
     REGENERATE: KindWords(
         "Regenerate the {request.key} key of {name} on {place}",
@@ -97,8 +110,11 @@ KIND_WORDS: dict[str, KindWords] = {
         danger=True,
         lost="Whether Azure regenerated the key is not known: if so, every token made with it is dead.",
         several="Regenerate a key of {gateways}",
+        stop="Stop regeneration",
     ),
-    ADOPT: KindWords("Adopt {name} on {place}", "adopt this", "adopt {gateway}", "Adopt"),
+    ADOPT: KindWords(
+        "Adopt {name} on {place}", "adopt this", "adopt {gateway}", "Adopt", stop="Stop adoption"
+    ),
     DELETE: KindWords(
         "Delete {name} from {place}",
         "delete this",
@@ -106,5 +122,6 @@ KIND_WORDS: dict[str, KindWords] = {
         "Delete",
         "{title}? It {summary}, and its pods end.",
         danger=True,
+        stop="Stop deletion",
     ),
 }

@@ -41,7 +41,7 @@ def _until(until: str) -> str:
 
 
 def _why(reason: str) -> str:
-    return f": {reason.rstrip('.')}." if reason else "."
+    return f": {reason}" if reason else "."
 
 
 def _by(since: str, who: str) -> str:

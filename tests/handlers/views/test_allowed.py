@@ -105,7 +105,7 @@ def test_the_list_says_what_changes_where_and_what_is_needed() -> None:
     text = reply.blocks[1]["text"]["text"]
     assert "🔶 Deploy edge-1 to west/dev (production)" in text
     assert "replicas 1 → 2" in text
-    assert "Needs 2 approvals of <!subteam^S1>." in text
+    assert "Needs 2 approvals from <!subteam^S1>." in text
     assert "You are not an approver of this." in text
 
 

@@ -61,8 +61,8 @@ def test_the_reason_a_denial_before_and_an_overridden_freeze_are_what_approvers_
 
 def test_each_requirement_says_how_many_of_whom_it_takes_and_has() -> None:
     said = shown(action(policy=BOTH))
-    assert "Needs 2 approvals of <!subteam^S1> for production" in said
-    assert "Needs 1 approval of <@U5> for staging" in said
+    assert "Needs 2 approvals from <!subteam^S1> for production" in said
+    assert "Needs 1 approval from <@U5> for staging" in said
     vote = Vote("U2", "ben", "approve", 1.0, "d1", serves=frozenset({"production"}))
     voted = shown(action(policy=BOTH, votes=(vote,)))
     assert "1 of 2 approvals for production, 0 of 1 approval for staging" in voted
@@ -116,7 +116,7 @@ def test_any_number_of_open_actions_on_a_gateway_fits_above_a_plan() -> None:
 def test_one_requirement_is_not_said_to_be_for_its_environment() -> None:
     alone = Policy(BOTH.requirements[:1])
     said = shown(action(policy=alone))
-    assert "Needs 2 approvals of <!subteam^S1> · " in said
+    assert "Needs 2 approvals from <!subteam^S1> by <!date^" in said
     assert "for production" not in said
 
 
@@ -125,7 +125,7 @@ def test_a_requirement_that_a_window_covers_asks_nobody() -> None:
     half = Policy((dataclasses.replace(first, quorum=1, window="w-1"), second))
     said = shown(action(policy=half))
     assert "production" not in said
-    assert "Needs 1 approval of <@U5>" in said
+    assert "Needs 1 approval from <@U5>" in said
     whole = Policy(half.requirements[:1])
     assert "Only <@U1> can confirm this within an approval window" in shown(action(policy=whole))
 

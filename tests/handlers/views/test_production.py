@@ -89,7 +89,7 @@ def test_a_change_that_another_environment_decides_too_is_marked_by_where_it_run
     policy = by_approvers(environment="live-west")
     blocks = blocks_of(DEV, State.PENDING, policy=policy)
     assert blocks[0]["text"]["text"] == "Deploy edge-1 to west/dev (development)"
-    assert "Needs 1 approval of <!subteam^S1> for live-west" in json.dumps(blocks)
+    assert "Needs 1 approval from <!subteam^S1> for live-west" in json.dumps(blocks)
     assert " for live-west" not in json.dumps(blocks_of(PROD, State.PENDING, policy=policy))
 
 

@@ -140,7 +140,7 @@ def test_it_says_what_where_who_when_and_what_is_needed() -> None:
     assert what == "image 2.11.1 → 2.12.1, replicas 3 → 5"
     assert when.startswith("`7K3MAB` · asked by <@U1> <!date^")
     assert " · open until <!date^" in when
-    assert still == "Needs 2 approvals of <!subteam^S1>."
+    assert still == "Needs 2 approvals from <!subteam^S1>."
     assert text_of(asked, PRODUCTION, "You can approve this.").endswith("\nYou can approve this.")
 
 
@@ -153,7 +153,7 @@ def test_what_is_still_needed_is_what_is_left_of_the_quorum(quorum: int, given_:
     if left < 1:
         assert said == "Has every approval that it needs."
         return
-    found = re.fullmatch(r"Needs (\d+) (?:more )?(approvals?) of <!subteam\^S1>\.", said)
+    found = re.fullmatch(r"Needs (\d+) (?:more )?(approvals?) from <!subteam\^S1>\.", said)
     assert found is not None, said
     assert int(found[1]) == left
     assert (found[2] == "approval") is (left == 1)
@@ -168,7 +168,7 @@ def test_each_environment_says_what_it_still_requires() -> None:
     )
     vote = Vote("U2", "ben", "approve", 1.0, "d1", serves=frozenset({"production"}))
     assert needed(shown_action(State.PENDING, policy=policy, votes=(vote,))) == (
-        "Needs 1 more approval of <!subteam^S1> for production and 1 approval of <@U5> for staging."
+        "Needs 1 more approval from <!subteam^S1> for production and 1 approval from <@U5> for staging."
     )
 
 

@@ -299,9 +299,9 @@ def test_a_freeze_that_refuses_names_the_gateway_and_the_command_that_overrides_
     said = "\n".join(str(block) for block in told.blocks)
     assert f"Change freeze on 🔶 production-east until {text.date(until.timestamp())}" in said
     assert "Nothing was changed on `east/prod/edge-2`" in said
-    command = '/gateway deploy edge-2 --tag=2.12.1 --break-glass="why it cannot wait"'
+    command = '/gateway deploy edge-2 --tag=2.12.1 --break-glass="write why this cannot wait"'
     assert f"`{command}`" in said
-    assert parse(command, VERBS, "/gateway").options["break-glass"] == "why it cannot wait"
+    assert parse(command, VERBS, "/gateway").options["break-glass"] == "write why this cannot wait"
 
 
 def test_logs_of_a_pod_that_never_started_say_so_and_why() -> None:

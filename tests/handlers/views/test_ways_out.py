@@ -110,7 +110,7 @@ def test_a_rollout_that_runs_as_it_should_asks_for_nothing_and_stop_says_what_it
     wait = "No action is needed: this message is updated until it ends."
     assert wait in str(action_view.render(running)[1])
     assert wait not in str(action_view.render(stuck())[1])
-    asked = str(buttons(running)["Stop"]["confirm"])
+    asked = str(buttons(running)["Stop rollout"]["confirm"])
     assert "The bot changes nothing more and does not roll back." in asked
     assert "Kubernetes finishes what was applied." in asked
 
@@ -180,7 +180,7 @@ def test_a_cause_that_this_bot_does_not_know_is_told_in_the_clusters_own_words()
 
 def test_it_can_be_stopped_rolled_back_waited_for_and_its_logs_read() -> None:
     found = buttons(stuck())
-    assert list(found)[:4] == ["Stop", "Roll back…", "Keep waiting", "Logs"]
+    assert list(found)[:4] == ["Stop rollout", "Roll back…", "Keep waiting", "Logs"]
     question = found["Roll back…"]["confirm"]
     assert "stopped now" in question["text"]["text"]
     assert "once that is decided" in question["text"]["text"]
@@ -217,7 +217,7 @@ def test_what_is_being_stopped_is_no_longer_called_stuck() -> None:
 
 def test_a_first_deployment_has_nothing_to_roll_back_to() -> None:
     assert "Roll back…" not in buttons(stuck("first"))
-    assert list(buttons(stuck("first")))[:3] == ["Stop", "Keep waiting", "Logs"]
+    assert list(buttons(stuck("first")))[:3] == ["Stop rollout", "Keep waiting", "Logs"]
 
 
 FAILED = (State.FAILED, State.STOPPED, State.UNKNOWN)
