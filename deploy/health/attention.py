@@ -7,6 +7,7 @@ from enum import StrEnum
 from deploy.health.heartbeat import Refusal
 from deploy.kube.objects import Manifest
 from deploy.masking import mask_secrets
+from deploy.observed.history import is_first_revision
 from deploy.observed.pods import crashes, is_leaving, is_ready, pod_progress, restarts_of
 from deploy.observed.token_facts import TokenFacts
 from deploy.observed.workloads import is_managed, just_made, workload_kind
@@ -81,8 +82,7 @@ def first_rollout(deployment: Manifest, now: float) -> bool:
     """Whether it has just been made and is still getting its first pods: whoever made it looks."""
     if not is_managed(deployment):
         return just_made(deployment, now)
-    annotations = deployment["metadata"].get("annotations") or {}
-    if annotations.get("deployment.kubernetes.io/revision", "1") != "1":
+    if not is_first_revision(deployment):
         return False
     for condition in (deployment.get("status") or {}).get("conditions") or ():
         if condition["type"] == "Progressing":

@@ -215,7 +215,7 @@ _TABLE: tuple[_Line, ...] = (
         Cause.CRASH,
         "",
         "A container exits soon after it starts.",
-        "Check the pods' logs, then deploy the previous version or set more memory.",
+        "Check the pods' logs, then deploy a version that works or set more memory.",
         _CRASHES,
     ),
     _Line(

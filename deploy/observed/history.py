@@ -81,6 +81,12 @@ def revisions(deployment: Manifest, replica_sets: Iterable[Manifest]) -> tuple[R
     return tuple(sorted(found, key=lambda revision: -revision.number))
 
 
+def is_first_revision(deployment: Manifest) -> bool:
+    """Whether its pods have never been of another version."""
+    annotations = deployment["metadata"].get("annotations") or {}
+    return bool(annotations.get(_REVISION, "1") == "1")
+
+
 def serving(deployment: Manifest, replica_sets: Iterable[Manifest]) -> tuple[Revision, ...]:
     """Those revisions that this bot made and that have ready pods, newest first.
 

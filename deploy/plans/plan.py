@@ -161,6 +161,11 @@ class Plan:
         return tuple(f for f in self.findings if f.rule in (SETTINGS_ELSEWHERE, UNFINISHED))
 
     @property
+    def first(self) -> bool:
+        """Whether it makes a gateway's first version, which has none before it to go back to."""
+        return any(each.kind == "Deployment" and each.change == "create" for each in self.changes)
+
+    @property
     def denied(self) -> bool:
         """Whether a rule forbids it."""
         return any(finding.severity == "deny" for finding in self.findings)

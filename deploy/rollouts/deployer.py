@@ -113,7 +113,8 @@ class Deployer:
             done = rolled_out(progress, time.time() - began, left_over, work.unshown)
             return while_paused(also_open(done, still_open), spec.ref, pause)
         reason = self._reason(work, cluster, spec, progress)
-        outcome = unfinished(spec, progress, time.time() - began, reason)
+        first = work.action.plan.first
+        outcome = unfinished(spec, progress, time.time() - began, reason, first=first)
         if progress.stale_since is not None or not self._may_go_back(work.action, spec):
             return outcome
         gateway = work.patiently(lambda: installed(cluster, spec.ref))

@@ -94,10 +94,15 @@ def superseded(plan: Plan, *, begun: bool = False) -> Outcome:
 
 
 def unfinished(
-    spec: GatewaySpec, progress: Progress, seconds: float, reason: Reason | None = None
+    spec: GatewaySpec,
+    progress: Progress,
+    seconds: float,
+    reason: Reason | None = None,
+    *,
+    first: bool = False,
 ) -> Outcome:
     """The rollout did not get on before its deadline, or cannot be seen any longer; `reason` is why,
-    where more is known than its progress tells."""
+    where more is known than its progress tells. `first` is that of a gateway's first version."""
     if progress.stale_since is not None:
         return Outcome(
             State.UNKNOWN,
@@ -110,7 +115,7 @@ def unfinished(
         State.FAILED,
         f"The rollout did not finish: {progress.ready} of {progress.desired} pods ready after "
         f"{span(seconds)}.",
-        f"{reason.told} {serving(progress)}".strip(),
+        f"{reason.told} {_served(progress, first)}".strip(),
         _remedy(reason),
     )
 
@@ -161,6 +166,9 @@ def _value(value: object) -> str:
     return masked(value if isinstance(value, str) else json.dumps(value), _LONGEST_VALUE)
 
 
+FIRST = "Nothing serves yet: this is its first version."
+
+
 def nothing_before(outcome: Outcome) -> Outcome:
     """It was to go back automatically, and there is nothing to go back to."""
     told = f"{outcome.meaning} There was no working previous version to roll back to."
@@ -208,6 +216,10 @@ def serving(progress: Progress) -> str:
     if new:
         return f"{_pods(new)} of the new version {_serve(new)} traffic."
     return "No pod of this gateway serves traffic."
+
+
+def _served(progress: Progress, first: bool) -> str:
+    return FIRST if first and not progress.ready else serving(progress)
 
 
 def _pods(count: int) -> str:

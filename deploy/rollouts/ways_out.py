@@ -76,10 +76,10 @@ def new_version(action: Action) -> Literal["first", "another"] | None:
     applied = any(step.name == APPLY for step in action.steps)
     if not applied or recorded_reason(action.steps) is not None or not action.plan.starts_pods:
         return None
-    changes = {each.change for each in action.plan.changes if each.kind == "Deployment"}
-    if "create" in changes:
+    if action.plan.first:
         return "first"
-    return "another" if "update" in changes else None
+    changed = (each.change for each in action.plan.changes if each.kind == "Deployment")
+    return "another" if "update" in changed else None
 
 
 def change_before(actions: Iterable[Action], since: float) -> Action | None:

@@ -1,15 +1,16 @@
-"""The buttons of a rollout that is stuck: stop it and plan the rollback, or keep waiting."""
+"""The buttons of a rollout that is stuck: stop it and plan the rollback or the deletion, or keep waiting."""
 
 import json
 from collections.abc import Callable, Mapping
 
+from deploy.actions.action import State
+from deploy.changes.kinds import DELETE as KIND_DELETE
 from deploy.changes.kinds import ROLLBACK
 from handlers.actions.decisions import Needs, asked_by
 from handlers.slack.payloads import Click, Request
 from handlers.views import refusals
 from handlers.views.reply import Reply
-from handlers.views.ways_out import KEEP_WAITING, ROLL_BACK
-from handlers.views.words.kinds import KIND_WORDS
+from handlers.views.ways_out import DELETE, KEEP_WAITING, ROLL_BACK
 
 _NOT_BEGUN = ("gone", "not-running", "expired")
 
@@ -18,10 +19,25 @@ def roll_back(needs: Needs, click: Click) -> Reply | None:
     """Stop what runs and have the rollback planned, for whoever clicked. It begins once it is decided, and
     once the run has ended: until then the gateway is that one's.
 
-    Where it has ended meanwhile the rollback is planned all the same; where a plan is open already, that
-    is said.
+    While a pause keeps the rollback from starting, nothing is stopped: a rollout that is left half-way
+    until then is worse than one that runs. Where it has ended meanwhile the rollback is planned all the
+    same; where a plan is open already, that is said.
     """
+    return _stop_and_plan(needs, click, ROLLBACK)
+
+
+def delete(needs: Needs, click: Click) -> Reply | None:
+    """The same with the plan of the deletion: a gateway's first version has none to go back to."""
+    return _stop_and_plan(needs, click, KIND_DELETE)
+
+
+def _stop_and_plan(needs: Needs, click: Click, kind: str) -> Reply | None:
     action_id, by = asked_by(click)
+    running = needs.store.get(action_id)
+    if running is not None and running.state is State.RUNNING and not running.stop_by:
+        pause = needs.authority.paused(running)
+        if pause is not None:
+            return refusals.paused(pause, running, kind)
     decision = needs.decider.stop(action_id, by)
     if decision.action is None or decision.result in _NOT_BEGUN:
         return refusals.refused(decision.result, decision.action)
@@ -30,7 +46,7 @@ def roll_back(needs: Needs, click: Click) -> Reply | None:
         (
             each
             for each in needs.store.open()
-            if (each.ref, each.requester) == (ref, click.user) and KIND_WORDS[each.kind].goes_back
+            if (each.ref, each.requester, each.kind) == (ref, click.user, kind)
         ),
         None,
     )
@@ -39,8 +55,8 @@ def roll_back(needs: Needs, click: Click) -> Reply | None:
     needs.accept(
         Request(
             # The button goes with the stop: a second click of the same person means the same plan.
-            id=f"roll back:{action_id}:{click.user}",
-            verb=ROLLBACK,
+            id=f"{kind}:{action_id}:{click.user}",
+            verb=kind,
             user=click.user,
             channel=click.channel,
             response_url=click.response_url,
@@ -67,6 +83,7 @@ def _cause(click: Click) -> str:
 
 CLICKS: Mapping[str, Callable[[Needs, Click], Reply | None]] = {
     ROLL_BACK: roll_back,
+    DELETE: delete,
     KEEP_WAITING: keep_waiting,
 }
 """What each button does, by its action_id."""

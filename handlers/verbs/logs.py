@@ -300,7 +300,11 @@ VERB = Verb(
     group=Group.LOOK,
     gateway="required",
     options=(
-        Option("follow", f"show new lines for {_MINUTES} minutes, with a *Stop updating* button", kind="flag"),
+        Option(
+            "follow",
+            f"show new lines for {_MINUTES} minutes, with a *Stop updating* button",
+            kind="flag",
+        ),
         Option("minutes", f"how long to follow, {_LONGEST} at most", "number", "number"),
         Option("pod", "one pod, by its name or how that ends", "pod"),
         Option("random", "any one pod", kind="flag"),

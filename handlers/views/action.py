@@ -8,6 +8,7 @@ from deploy.actions.action import Action, Denial, Outcome, State
 from deploy.actions.pauses import Pause
 from deploy.commands import Command
 from deploy.observed.causes import Cause
+from deploy.observed.history import is_first_revision
 from deploy.plans.plan import Plan
 from deploy.rollouts.ways_out import has_pods
 from deploy.rules.finding import Finding
@@ -209,10 +210,12 @@ def _running_line(action: Action) -> str:
     doing = f"*{escape(stuck)}*\n" if stuck else f"{_doing(action)}: "
     serving = progress.get("serving", 0) if progress.get("old") else 0
     still = rollout_words.serving(serving) if serving else ""
+    if ways_out.is_first(action) and not progress["ready"]:
+        still = rollout_words.FIRST
     # Whoever reads that it is stuck wants to know first whether anybody is served.
     figures = (progress["ready"], progress["desired"])
     if stuck and still:
-        line = f"{doing}{still}\n{rollout_words.ready_of_new(*figures)}"
+        line = f"{doing}{still}\n{_figures(action, figures)}"
     else:
         line = f"{doing}*{rollout_words.ready(*figures)}*"
     if progress.get("old") and not serving:
@@ -228,6 +231,13 @@ def _running_line(action: Action) -> str:
             "this is the last that was seen."
         )
     return "\n".join([line, *ways_out.said(action)])
+
+
+def _figures(action: Action, figures: tuple[int, int]) -> str:
+    """How many pods are ready, where another line says who serves."""
+    if ways_out.is_first(action):
+        return f"*{rollout_words.ready(*figures)}*"
+    return rollout_words.ready_of_new(*figures)
 
 
 def _doing(action: Action) -> str:
@@ -329,7 +339,9 @@ def no_change(plan: Plan, beside: Sequence[Action] = ()) -> Reply:
         text = f"{spec.ref} already has these settings, but it does not run as it should."
         exits = [
             button("Status", "show_status", str(spec.ref)),
-            runs(way_words.ROLL_BACK, f"rollback {spec.ref}", "rollback"),
+            runs(way_words.DELETE, f"delete {spec.ref}", "delete")
+            if plan.live is not None and is_first_revision(plan.live)
+            else runs(way_words.ROLL_BACK, f"rollback {spec.ref}", "rollback"),
         ]
         return Reply(
             text,

@@ -15,7 +15,7 @@ def costs(plan: Plan, at: float | None = None) -> list[str]:
         kept = "PersistentVolumeClaim" not in going and plan.spec.backup.size is not None
         volumes = ["Its volume is kept"] if kept else []
         return [":wastebasket: Ends every pod", _connections(plan), *volumes]
-    new = is_first(plan)
+    new = plan.first
     if new:
         pods = f"Starts {counted(plan.spec.least_replicas, 'pod')}"
     elif plan.restarts_pods:
@@ -64,7 +64,7 @@ def _new_token(plan: Plan, at: float | None, *, to_previous: bool) -> str:
     key = f" from the {escape(token.key)} key" if token.key else ""
     back = f"; back to `{escape(token.previous)}` if Azure refuses it" if to_previous else ""
     # That a gateway which is not there yet has none goes without saying.
-    why = f". {escape(token.reason)}" if token.reason and not is_first(plan) else ""
+    why = f". {escape(token.reason)}" if token.reason and not plan.first else ""
     lives = _lifetime(token.seconds)
     # The token is minted when the action runs: by then an hour may have passed.
     if at is not None and token.seconds >= _DAYS_COUNT:
@@ -76,8 +76,3 @@ def _lifetime(seconds: int) -> str:
     days, hours = seconds // 86400, seconds % 86400 // 3600
     parts = [counted(days, "day") if days else "", counted(hours, "hour") if hours else ""]
     return words.valid_for(" ".join(part for part in parts if part) or "up to 30 days")
-
-
-def is_first(plan: Plan) -> bool:
-    """Whether it is of a gateway that is not there yet."""
-    return any(c.kind == "Deployment" and c.change == "create" for c in plan.changes)

@@ -21,7 +21,7 @@ from deploy.health.status import Renewal
 from handlers.views import ways_out
 from handlers.views.commands import RUN, runs
 from handlers.views.menus import Choice, menu
-from handlers.views.places import EnvironmentOf, named
+from handlers.views.places import EnvironmentOf, heading_of_several
 from handlers.views.renewals import OFFERS, RenewalOf
 from handlers.views.reply import Block
 from handlers.views.text import button, context, counted, cut, date, duration, escape, section
@@ -182,20 +182,16 @@ def _renewable(member: Member) -> bool:
 
 
 def sentence(incident: Incident, environment_of: EnvironmentOf | None = None) -> str:
-    """The incident in one sentence, with where its gateways are, for notifications."""
-    title, gateways = title_of(incident), _gateways(incident)
-    if incident.over_at is not None:
-        title = words.resolved(title, words.lasted(incident.over_at - _since(incident)))
-    if environment_of is None or not gateways:
+    """The incident in one sentence, with where its gateways are, for notifications; in the past once it
+    is over, with how long it took."""
+    subject = _subject(incident)
+    if environment_of is not None:
+        refs = map(GatewayRef.parse, _gateways(incident))
+        subject = heading_of_several(subject, map(environment_of, refs))
+    title = f"{subject} {_state(incident)}"
+    if incident.over_at is None:
         return title
-    return f"{title} ({_where(gateways, environment_of)})"
-
-
-def _where(refs: Iterable[str], environment_of: EnvironmentOf) -> str:
-    """The environments of these gateways, production first."""
-    found = (environment_of(GatewayRef.parse(ref)) for ref in refs)
-    first = sorted(found, key=lambda environment: not environment.production)
-    return "; ".join(dict.fromkeys(map(named, first)))
+    return words.resolved(title, words.lasted(incident.over_at - _since(incident)))
 
 
 def reply(change: MemberChange) -> str:
@@ -224,25 +220,37 @@ def replies(changes: Sequence[MemberChange]) -> str:
     return "\n".join(lines)
 
 
-def title_of(incident: Incident) -> str:
-    """The incident on one line, in the past once it is over."""
-    over = incident.over_at is not None
-    gateways = _gateways(incident)
+def _of_cluster(incident: Incident) -> bool:
+    """Whether it is about a cluster that does not answer."""
     cluster = incident.members.get(incident.cluster)
-    if cluster is not None and (cluster.over_at is None or incident.over_at is not None):
-        return f"Cluster {incident.cluster} {'did' if over else 'does'} not answer"
+    return cluster is not None and (cluster.over_at is None or incident.over_at is not None)
+
+
+def _subject(incident: Incident) -> str:
+    """What the incident is about, and where."""
+    gateways = _gateways(incident)
+    if _of_cluster(incident):
+        return f"Cluster {incident.cluster}"
     if len(gateways) == 1:
-        ((ref, member),) = gateways.items()
-        return f"{ref} {'was' if over else 'is'} {_in_words(member)}"
-    node = f"on node {incident.node} of {incident.cluster}" if incident.node else ""
-    where = node or f"on {incident.cluster}"
-    down = sum(DOWN in member.troubles for member in gateways.values())
-    are = "were" if over else "are"
-    one = "was" if over else "is"
-    shared = _shared(gateways.values())
-    what = f"{are} {shared}" if shared else "got worse together"
-    some = f", {down} of them {one if down == 1 else are} down" if 0 < down < len(gateways) else ""
-    return f"{counted(len(gateways), 'gateway')} {where} {what}{some}"
+        ref = GatewayRef.parse(next(iter(gateways)))
+        return f"{ref.name} on {ref.cluster}/{ref.namespace}"
+    node = f"node {incident.node} of {incident.cluster}" if incident.node else incident.cluster
+    return f"{counted(len(gateways), 'gateway')} on {node}"
+
+
+def _state(incident: Incident) -> str:
+    """How that is, in the past once it is over."""
+    over = incident.over_at is not None
+    one, are = ("was", "were") if over else ("is", "are")
+    if _of_cluster(incident):
+        return "did not answer" if over else "does not answer"
+    members = list(_gateways(incident).values())
+    if len(members) == 1:
+        return f"{one} {_in_words(members[0])}"
+    shared = _shared(members)
+    down = sum(DOWN in member.troubles for member in members)
+    some = f", {down} of them {one if down == 1 else are} down" if 0 < down < len(members) else ""
+    return f"{f'{are} {shared}' if shared else 'got worse together'}{some}"
 
 
 def _shared(members: Iterable[Member]) -> str:
@@ -283,7 +291,8 @@ def _gateways(incident: Incident) -> dict[str, Member]:
 
 
 def _in_words(member: Member) -> str:
-    return " and ".join(words.STATES.get(trouble, trouble) for trouble in _troubles(member))
+    found = (words.STATES.get(trouble, trouble) for trouble in _troubles(member))
+    return " and ".join(dict.fromkeys(found))
 
 
 def _line(ref: str, member: Member) -> str:

@@ -20,6 +20,18 @@ def of_plan(pause: Pause) -> str:
     return f"{_paused(pause)} {words.plan_waits(_where(pause), _since(pause), escape(pause.by))}"
 
 
+def of_stop_and(what: str, pause: Pause, stop: str) -> str:
+    """The same for whoever would stop what runs for a rollback or the like; `stop` labels the button that only
+    stops it."""
+    why = words.not_stopped_for(what, _where(pause), stop, _since(pause), escape(pause.by))
+    return f"{_paused(pause)} {why}"
+
+
+def nothing_stopped(pause: Pause) -> str:
+    """The same, for notifications."""
+    return words.nothing_stopped(_where(pause))
+
+
 def of_waiting(action: Action) -> str:
     """Why a decided action has not started; empty where that is not because of a pause."""
     pause = waits_for(action)

@@ -1,6 +1,6 @@
 """Where a gateway runs, and whether that is production: said the same way everywhere. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from deploy.access import UNLISTED, Environment
 from deploy.gateway import GatewayRef
@@ -28,6 +28,15 @@ def heading(text: str, environment: Environment | None) -> str:
     if environment is None:
         return text
     return f"{mark(environment)}{text} ({_unmarked(environment)})"
+
+
+def heading_of_several(text: str, environments: Iterable[Environment]) -> str:
+    """The same with each of these environments, production first."""
+    first = sorted(environments, key=lambda environment: not environment.production)
+    if not first:
+        return text
+    names = "; ".join(dict.fromkeys(map(_unmarked, first)))
+    return f"{mark(first[0])}{text} ({names})"
 
 
 def mark(environment: Environment | None) -> str:

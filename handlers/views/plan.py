@@ -18,7 +18,7 @@ from deploy.specs.overlay import NEW
 from deploy.specs.spec import spec_to_mapping
 from handlers.views import fixes
 from handlers.views.columns import WIDTH, columns, shortened
-from handlers.views.costs import costs, is_first
+from handlers.views.costs import costs
 from handlers.views.replicas import replicas_of
 from handlers.views.reply import Block
 from handlers.views.text import SECTION_LIMIT, context, counted, cut, escape, fence, section
@@ -81,7 +81,7 @@ def lines(plan: Plan, limit: int | None = _VALUE_LIMIT) -> list[str]:
 def blocks(plan: Plan, limit: int, at: float | None = None, key: str = "") -> list[Block]:
     """What changes, in at most `limit` characters; what that costs; what has to be weighed. `at` is when
     it was made (epoch seconds); with the `key` of its action, findings have their *Fix* buttons."""
-    every = _first(plan) if is_first(plan) else lines(plan)
+    every = _first(plan) if plan.first else lines(plan)
     shown, left = fence(every[:_LINES_SHOWN], limit)
     left += max(0, len(every) - _LINES_SHOWN)
     found: list[Block] = [section(shown)]

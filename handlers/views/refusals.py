@@ -1,12 +1,15 @@
 """Why a decision changed nothing, for whoever tried. Pure."""
 
 from deploy.actions.action import Action, State
+from deploy.actions.pauses import Pause
+from handlers.views import pauses
 from handlers.views.action import lapsed, value
 from handlers.views.deciders import agreed, mentions
 from handlers.views.reply import Reply
 from handlers.views.text import button, context, date, escape, lowered, section
 from handlers.views.words import deciding
 from handlers.views.words import ways_out as words
+from handlers.views.words.kinds import KIND_WORDS
 
 
 def gone() -> Reply:
@@ -18,10 +21,16 @@ def gone() -> Reply:
 
 
 def planned_already(action: Action) -> Reply:
-    """That the rollback somebody asks for is planned and open, and the button that shows it."""
-    text = words.planned_already(escape(str(action.ref)), action.id)
+    """That the rollback or deletion somebody asks for is planned and open, and the button that shows it."""
+    text = words.planned_already(KIND_WORDS[action.kind].noun, escape(str(action.ref)), action.id)
     shown = button(words.SHOW_PLAN, "action_show", value(action))
     return Reply(text, (section(f":information_source: {text}", accessory=shown),))
+
+
+def paused(pause: Pause, action: Action, kind: str) -> Reply:
+    """That a change of that kind could not start now, so nothing was stopped for it."""
+    text = pauses.of_stop_and(KIND_WORDS[kind].noun, pause, KIND_WORDS[action.kind].stop)
+    return Reply(pauses.nothing_stopped(pause), (section(text),))
 
 
 _REFUSALS = {

@@ -7,6 +7,8 @@ roll back to. Each leads to a plan of its own, which somebody decides.
 import json
 
 from deploy.actions.action import Action
+from deploy.changes.kinds import DELETE as KIND_DELETE
+from deploy.changes.kinds import ROLLBACK
 from deploy.rollouts.ways_out import (
     FAILED,
     Stuck,
@@ -23,6 +25,7 @@ from handlers.views.words import ways_out as words
 from handlers.views.words.kinds import KIND_WORDS
 
 ROLL_BACK = "action_roll_back"
+DELETE = "action_stop_and_delete"
 KEEP_WAITING = "action_keep_waiting"
 
 
@@ -53,7 +56,11 @@ def of_running(action: Action, title: str, carried: str) -> list[Block]:
         return []
     buttons: list[Block | None] = []
     if rolls_back(action):
-        buttons.append(_stop_and_roll_back(title, carried))
+        label = f"Stop and roll back: {title}"
+        buttons.append(_stop_and(words.ROLL_BACK, ROLL_BACK, label, ROLLBACK, carried))
+    if is_first(action):
+        label = f"Stop and delete: {title}"
+        buttons.append(_stop_and(words.DELETE, DELETE, label, KIND_DELETE, carried))
     if not waits_anyway(action):
         value = json.dumps({**json.loads(carried), "cause": found.cause})
         buttons.append(button(words.KEEP_WAITING, KEEP_WAITING, value))
@@ -72,7 +79,7 @@ def of_failed(action: Action, again: Block) -> list[Block]:
         back if rolls_back(action) else None,
         again,
         _logs(action),
-        delete if new_version(action) == "first" else None,
+        delete if is_first(action) else None,
     ]
     return [each for each in buttons if each]
 
@@ -80,6 +87,11 @@ def of_failed(action: Action, again: Block) -> list[Block]:
 def rolls_back(action: Action) -> bool:
     """Whether `rollback` undoes what it has put in place."""
     return KIND_WORDS[action.kind].rolls_back and new_version(action) == "another"
+
+
+def is_first(action: Action) -> bool:
+    """Whether it has put a gateway's first version in place."""
+    return new_version(action) == "first"
 
 
 def _logs(action: Action) -> Block | None:
@@ -93,16 +105,11 @@ def _logs(action: Action) -> Block | None:
     return runs(words.LOGS, command, "logs")
 
 
-def _stop_and_roll_back(title: str, carried: str) -> Block:
+def _stop_and(label: str, name: str, title: str, kind: str, carried: str) -> Block:
+    """The button that stops it and has a change of that kind planned."""
+    question = words.stop_and_plan(KIND_WORDS[kind].noun)
     return button(
-        words.ROLL_BACK,
-        ROLL_BACK,
-        carried,
-        confirm=confirm(
-            cut(f"Stop and roll back: {title}", 100),
-            words.STOP_AND_ROLL_BACK_QUESTION,
-            words.STOP_AND_ROLL_BACK,
-        ),
+        label, name, carried, confirm=confirm(cut(title, 100), question, words.STOP_AND_PLAN)
     )
 
 

@@ -119,7 +119,9 @@ class Load:
 
             def look(before: set[str] = before) -> Message | None:
                 new = [each for each in ivy.messages() if each["ts"] not in before]
-                return next((m for m in new if '"Stop updating"' in json.dumps(m.get("blocks"))), None)
+                return next(
+                    (m for m in new if '"Stop updating"' in json.dumps(m.get("blocks"))), None
+                )
 
             ivy.types(command)
             live = until(look, command, 30)

@@ -17,7 +17,7 @@ from deploy.health.cache import ClusterCache
 from deploy.health.incidents import LASTS, WatchedIncident, health_of, step
 from deploy.health.levels import Levels
 from deploy.kube.cluster import connect
-from handlers.views.incidents import title_of
+from handlers.views.incidents import sentence
 from tests.cluster.conftest import Target, joined
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway_bed import TIMEOUTS
@@ -69,7 +69,7 @@ def incidents(cache: ClusterCache, ns: str) -> list[str]:
     healths = [health_of(each, levels.last(each)) for each in here]
     for moment in (now, now + LASTS + 1):
         watch = step(watch, "west", healths, "", moment)
-    return [title_of(incident) for incident in watch.incidents]
+    return [sentence(incident) for incident in watch.incidents]
 
 
 def test_gateways_of_a_node_that_dies_are_one_incident_that_names_the_node(

@@ -112,7 +112,7 @@ def test_a_killed_token_is_alerted_of_within_a_minute_of_its_first_refusal_with_
         patch = ("patch", "cronjob", "rotate-cronjob", "--subresource=status", "--type=merge", "-p")
         kubectl(*there, *patch, json.dumps({"status": run_now()}))
         demo.fault("azure", "configuration_status", "401")
-        alert = alerts.sees("west/dev/legacy-9 is denied", 150)
+        alert = alerts.sees(r"legacy-9 on west/dev \(development\) is denied by Azure", 150)
         assert "CronJob dev/rotate-cronjob, which rotates it or its keys, ran" in words(alert)
         log = kubectl(*there, "logs", "deployment/legacy-9", "--timestamps").splitlines()
         first = next(line for line in log if "StatusCode: Unauthorized" in line).split(" ")[0]

@@ -107,7 +107,7 @@ def test_a_token_that_azure_refuses_is_one_fact_for_every_view_and_its_alert_off
         assert "token refused" in words(dan.sees("Gateways", ephemeral=True))
         renew = rf"\*Azure refuses its token\.\* Renew it: `/gateway manage-token {LEGACY}`"
         dan.is_told("expiring", f"When tokens expire.*{renew}")
-        alert = alerts.sees(f"{LEGACY} is denied", 90)
+        alert = alerts.sees(r"legacy-9 on west/dev \(development\) is denied by Azure", 90)
         assert "Renew token…" not in words(alert)
         alerts.clicks(alert, "Keep token valid…")
         alerts.sees("Keep the token of legacy-9 on west/dev valid.*Nothing has changed yet")

@@ -69,7 +69,9 @@ def test_a_kept_token_whose_reference_is_declared_is_rotated_once_its_owner_refe
     with nothing_minted(demo, "solo-1"):
         room.dan.clicks(plan, "Confirm")
         room.dan.sees_at(plan, "no pod reads it yet")
-        alerts.sees("west/dev/solo-1 is denied|west/dev/solo-1.*expires", 120)
+        alerts.sees(
+            r"solo-1 on west/dev \(development\) is denied by Azure|west/dev/solo-1.*expires", 120
+        )
     refers_to(demo, "west/dev/solo-1", "solo-1-managed-token")
     alerts.sees("Rotate the token of solo-1 on west/dev.*pods run with the new token", 180)
     assert not secrets(demo, "solo-1-managed-token-previous")

@@ -11,6 +11,7 @@ from deploy.access import Approval, Environment, Ground
 from deploy.actions.action import Action
 from deploy.actions.batches import Batches
 from deploy.actions.decision import Decision
+from deploy.actions.pauses import Pause
 from deploy.actions.store import ActionStore
 from deploy.changes.decide import By, Decider
 from deploy.changes.kinds import KINDS, by_name
@@ -81,6 +82,7 @@ class Changes:
         self.plans: Callable[[Any, str], Plan] = plan
         self.may_ask: Callable[[GatewayRef, str, str], None] = lambda ref, user, channel: None
         self.now = datetime.datetime.now(datetime.UTC)
+        self.pauses: list[Pause] = []
         self.renewed: list[tuple[str, str]] = []
         self.woken: list[str] = []
         self.kinds = by_name(KINDS)
@@ -96,6 +98,7 @@ class Changes:
             identities=people,
             windows=self.windows,
             clock=lambda: self.now,
+            pauses=self.pauses,
         )
         self.policies = Policies(
             self.environments,

@@ -33,16 +33,16 @@ SIGNS: Mapping[str, str] = {
 STATES: Mapping[str, str] = {
     CUT_OFF: "cut off from Azure",
     CRASH_LOOP: "crashing",
-    BELOW_MINIMUM: "below its minimum of pods",
-    REFUSED: "denied",
-    SUSPECTED: "perhaps denied",
+    BELOW_MINIMUM: "short of pods",
+    DENIED: "denied by Azure",
+    REFUSED: "denied by Azure",
+    SUSPECTED: "perhaps denied by Azure",
     MISSING: "without its token",
     UNREADABLE: "without a token that the bot can read",
 }
 """Of those that are not called by their own name."""
 
 _OF_SEVERAL: Mapping[str, str] = {
-    BELOW_MINIMUM: "below their minimum of pods",
     MISSING: "without their tokens",
     UNREADABLE: "without tokens that the bot can read",
 }

@@ -27,7 +27,8 @@ class KindWords:
     With `danger` the button is red. `lost` is what the cluster does not show of one whose record is
     lost. `several` is the title of several at once, formatted with `gateways`, such as
     “10 gateways”; as the button says where it is empty. With `rolls_back` the verb `rollback` undoes it;
-    with `goes_back` it is what that verb asks for. `stop` labels what ends it while it runs.
+    with `goes_back` it is what that verb asks for. `stop` labels what ends it while it
+    runs; `noun` names it where a button plans it.
     """
 
     title: str
@@ -41,6 +42,7 @@ class KindWords:
     rolls_back: bool = False
     goes_back: bool = False
     stop: str = "Stop rollout"
+    noun: str = "change"
 
     def of_several(self, gateways: str) -> str:
         """The title of a change of several gateways."""
@@ -74,6 +76,7 @@ KIND_WORDS: dict[str, KindWords] = {
         rolls_back=True,
         goes_back=True,
         stop="Stop rollback",
+        noun="rollback",
     ),
     ROTATE: KindWords(
         "Rotate the token of {name} on {place}",
@@ -123,5 +126,6 @@ KIND_WORDS: dict[str, KindWords] = {
         "{title}? It {summary}, and its pods end.",
         danger=True,
         stop="Stop deletion",
+        noun="deletion",
     ),
 }

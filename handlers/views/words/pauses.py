@@ -23,6 +23,19 @@ def plan_waits(where: str, since: str, who: str) -> str:
     return f"Once decided, this action waits until {where} is resumed.{_by(since, who)}"
 
 
+def not_stopped_for(what: str, where: str, stop: str, since: str, who: str) -> str:
+    """What that means for whoever would stop a rollout for a rollback or a deletion."""
+    return (
+        f"Nothing was stopped, because the {what} could not start before {where} is resumed. "
+        f"*{stop}* ends the rollout alone.{_by(since, who)}"
+    )
+
+
+def nothing_stopped(where: str) -> str:
+    """The same, without mark-up."""
+    return f"Nothing was stopped: {where} is paused"
+
+
 def action_waits(since: str, who: str, deadline: str) -> str:
     """What that means for an action that is decided."""
     late = (

@@ -1,5 +1,7 @@
 """What is said of a rollout's pods."""
 
+from deploy.rollouts.verdicts import FIRST as FIRST
+
 
 def ready(count: int, desired: int) -> str:
     """How many of the pods that are wanted are ready."""

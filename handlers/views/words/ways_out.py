@@ -13,11 +13,7 @@ ASK_AGAIN = "Ask again"
 STOP_QUESTION = (
     "The bot changes nothing more and does not roll back. Kubernetes finishes what was applied."
 )
-STOP_AND_ROLL_BACK = "Stop and plan it"
-STOP_AND_ROLL_BACK_QUESTION = (
-    "This is stopped now, and nothing more is written. Then you see the plan of the rollback; it begins "
-    "only once that is decided."
-)
+STOP_AND_PLAN = "Stop and plan it"
 
 DONE, FAILED, UNKNOWN = "Done", "Failed", "Result unknown"
 
@@ -30,9 +26,17 @@ def stuck(means: str) -> str:
     return f"Stuck: {within(means)}"
 
 
-def planned_already(gateway: str, action: str) -> str:
-    """That a rollback of the same gateway is open."""
-    return f"The rollback of `{gateway}` is planned already: request `{action}`."
+def planned_already(what: str, gateway: str, action: str) -> str:
+    """That a rollback, or a deletion, of the same gateway is open."""
+    return f"The {what} of `{gateway}` is planned already: request `{action}`."
+
+
+def stop_and_plan(what: str) -> str:
+    """What stopping it for a rollback or a deletion comes to."""
+    return (
+        f"This is stopped now, and nothing more is written. Then you see the plan of the {what}; it begins "
+        "only once that is decided."
+    )
 
 
 def ended(how: str, happened: str) -> str:

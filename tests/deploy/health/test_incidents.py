@@ -113,11 +113,11 @@ def test_a_trouble_that_lasts_is_told_once_and_its_end_in_the_same_message(
 ) -> None:
     channel.look(health("edge-1"), seconds=60)
     channel.look(health("edge-1", CUT_OFF), seconds=600)
-    assert channel.posted == ["west/dev/edge-1 is cut off from Azure"]
+    assert channel.posted == ["edge-1 on west/dev is cut off from Azure"]
     channel.look(health("edge-1"), seconds=60)
     assert len(channel.posted) == 1
     assert re.fullmatch(
-        r"Resolved: west/dev/edge-1 was cut off from Azure for (less than a|\d+) minutes?",
+        r"Resolved: edge-1 on west/dev was cut off from Azure for (less than a|\d+) minutes?",
         channel.last,
     )
     assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
@@ -127,7 +127,7 @@ def test_nothing_of_a_namespace_that_cannot_be_read_is_over_or_new(channel: Chan
     channel.look(health("edge-1", CUT_OFF), seconds=600)
     channel.look(unread="dev", seconds=600)
     channel.look(health("edge-2", CUT_OFF), unread="dev", seconds=600)
-    assert channel.posted == ["west/dev/edge-1 is cut off from Azure"]
+    assert channel.posted == ["edge-1 on west/dev is cut off from Azure"]
     assert channel.replies == []
     channel.look(health("edge-1"), seconds=60)
     assert channel.replies == ["✅ `west/dev/edge-1` recovered."]
@@ -162,7 +162,7 @@ def test_a_token_that_azure_refuses_again_is_told_of_as_soon_as_its_log_shows_fo
     for _ in range(looks):
         assert channel.posted == []
         channel.look(refused)
-    assert channel.posted == ["west/dev/edge-1 is denied"]
+    assert channel.posted == ["edge-1 on west/dev is denied by Azure"]
 
 
 def test_a_trouble_of_a_moment_is_not_told(channel: Channel) -> None:
@@ -205,7 +205,7 @@ def test_what_gets_worse_is_said_in_the_thread(channel: Channel) -> None:
     channel.look(health("edge-1", CUT_OFF), seconds=60)
     channel.look(health("edge-1", CUT_OFF, BELOW_MINIMUM), seconds=60)
     assert len(channel.posted) == 1
-    assert "cut off from Azure and below its minimum of pods" in channel.last
+    assert "cut off from Azure and short of pods" in channel.last
     assert channel.replies == [":warning: `west/dev/edge-1` below minimum: below minimum it is"]
 
 
@@ -218,7 +218,7 @@ def test_a_node_that_dies_is_one_message_however_many_gateways_it_takes(channel:
         )
     channel.look(*(health(n, BELOW_MINIMUM, node="n1") for n in names), seconds=60)
     assert len(channel.posted) == 1
-    assert channel.posted[0].endswith("gateways on node n1 of west are below their minimum of pods")
+    assert channel.posted[0].endswith("gateways on node n1 of west are short of pods")
     assert "50 gateways" in channel.last
     channel.look(*map(health, names), seconds=60)
     assert channel.last.startswith("Resolved: 50 gateways")
@@ -230,11 +230,11 @@ def test_what_was_told_as_a_node_is_told_as_the_cluster_once_that_does_not_answe
 ) -> None:
     lost = [health(f"edge-{n}", BELOW_MINIMUM, node="n1") for n in range(3)]
     channel.look(*lost, seconds=60)
-    assert channel.posted == ["3 gateways on node n1 of west are below their minimum of pods"]
+    assert channel.posted == ["3 gateways on node n1 of west are short of pods"]
     channel.look(away="Cluster “west” does not answer.", seconds=60)
     assert channel.last == "Cluster west does not answer"
     channel.look(*lost, seconds=60)
-    assert channel.last == "3 gateways on node n1 of west are below their minimum of pods"
+    assert channel.last == "3 gateways on node n1 of west are short of pods"
     assert channel.replies[-1] == "✅ `west` answers again."
     channel.look(*(health(f"edge-{n}") for n in range(3)), seconds=60)
     assert channel.last.startswith("Resolved: Cluster west did not answer for ")
@@ -248,7 +248,7 @@ def test_a_single_gateway_that_lost_pods_first_becomes_the_cluster_and_itself_ag
     channel.look(away="Cluster “west” does not answer.", seconds=60)
     assert channel.last == "Cluster west does not answer"
     channel.look(health("edge-1", BELOW_MINIMUM), seconds=60)
-    assert channel.last == "west/dev/edge-1 is below its minimum of pods"
+    assert channel.last == "edge-1 on west/dev is short of pods"
     assert len(channel.posted) == 1
 
 
@@ -261,13 +261,13 @@ def test_an_incident_of_a_node_is_of_the_cluster_once_other_nodes_are_lost_too(
     channel.look(*lost, seconds=60)
     # Pods that are made anew leave no trace of the node.
     channel.look(*(health(n, BELOW_MINIMUM) for n in names), seconds=60)
-    assert channel.posted == ["3 gateways on node n1 of west are below their minimum of pods"]
+    assert channel.posted == ["3 gateways on node n1 of west are short of pods"]
     if more == "another gateway":
         lost.append(health("edge-9", BELOW_MINIMUM, node="n2"))
     else:
         lost = [dataclasses.replace(h, nodes=frozenset({"n1", "n2"})) for h in lost]
     channel.look(*lost, seconds=60)
-    assert channel.last == f"{len(lost)} gateways on west are below their minimum of pods"
+    assert channel.last == f"{len(lost)} gateways on west are short of pods"
     assert len(channel.posted) == 1
 
 
@@ -352,7 +352,7 @@ def test_a_gateway_that_goes_down_after_it_was_denied_is_said_to_be_down_first(
 ) -> None:
     channel.look(health("edge-1", DENIED), seconds=LASTS * 2)
     channel.look(health("edge-1", DENIED, "down"), seconds=LASTS * 2)
-    assert channel.last == "west/dev/edge-1 is down and denied"
+    assert channel.last == "edge-1 on west/dev is down and denied by Azure"
 
 
 def test_in_one_incident_what_is_down_comes_first_and_of_that_production() -> None:
@@ -367,7 +367,9 @@ def test_in_one_incident_what_is_down_comes_first_and_of_that_production() -> No
     production = Environment("production", namespaces=("prod",), production=True)
     where = partial(environment_of, environments=(production, Environment("development")))
     text, blocks = view.message(incident, where)
-    assert text.startswith("4 gateways on west got worse together, 2 of them are down")
+    assert text == (
+        "🔶 4 gateways on west (production; development) got worse together, 2 of them are down"
+    )
     title, *lines = (block["text"]["text"] for block in blocks if block["type"] == "section")
     assert title.startswith("🔴")
     assert re.findall(r"^• `(west\S+)`", "\n".join(lines), re.MULTILINE) == [

@@ -470,7 +470,7 @@ def test_the_alert_of_a_refused_token_offers_to_rotate_it() -> None:
     heartbeat = refused(it)
     assert set(health_of(it, Seen(heartbeat, NOW)).troubles) == {REFUSED}
     text, said = alert(it, heartbeat)
-    assert text == "west/dev/edge-1 is denied"
+    assert text == "edge-1 on west/dev is denied by Azure"
     assert "`/gateway rotate west/dev/edge-1` makes a new token." in said
     assert ROTATE in said
     assert MANAGE not in said
@@ -498,7 +498,7 @@ def test_the_alert_of_an_identity_that_is_refused_offers_no_rotation() -> None:
     heartbeat = Heartbeat("denied", "Azure refuses the gateway: Forbidden")
     assert set(health_of(it, Seen(heartbeat, NOW)).troubles) == {DENIED}
     text, said = alert(it, heartbeat)
-    assert text == "west/dev/edge-1 is denied"
+    assert text == "edge-1 on west/dev is denied by Azure"
     assert ROTATE not in said
     assert "show_status" in said
 
@@ -509,7 +509,7 @@ def test_the_alert_of_a_stateful_set_offers_no_rotation_that_it_cannot_have() ->
     heartbeat = refused(it)
     assert set(health_of(it, Seen(heartbeat, NOW)).troubles) == {DENIED}
     text, said = alert(it, heartbeat)
-    assert text == "west/dev/edge-1 is denied"
+    assert text == "edge-1 on west/dev is denied by Azure"
     assert ROTATE not in said
     assert "/gateway rotate" not in said
 
@@ -520,7 +520,7 @@ def test_a_suspected_token_is_alerted_of_as_such() -> None:
     heartbeat = levels.judged(second, HIDDEN)
     assert set(health_of(second, Seen(heartbeat, NOW)).troubles) == {SUSPECTED}
     text, said = alert(second, heartbeat)
-    assert text == "west/dev/edge-2 is perhaps denied"
+    assert text == "edge-2 on west/dev is perhaps denied by Azure"
     assert ROTATE in said
 
 
@@ -528,7 +528,7 @@ def test_a_deleted_secret_is_alerted_of_with_what_restores_it() -> None:
     it = gateway("edge-1", missing=True)
     assert set(health_of(it, Seen(Heartbeat("no trouble seen", ""), NOW)).troubles) == {MISSING}
     text, said = alert(it, Heartbeat("no trouble seen", ""))
-    assert text == "west/dev/edge-1 is without its token"
+    assert text == "edge-1 on west/dev is without its token"
     assert "there is no Secret edge-1-token" in said
     assert "/gateway deploy west/dev/edge-1" in said
     assert ROTATE not in said

@@ -9,7 +9,7 @@ from deploy.observed.pausing import Pause
 from deploy.observed.progress import Progress
 from deploy.plans.binding import Observed, build_plan
 from deploy.rendering.manifests import render
-from deploy.rollouts.verdicts import serving, superseded, while_paused
+from deploy.rollouts.verdicts import serving, superseded, unfinished, while_paused
 from deploy.rules.finding import Finding
 from deploy.tokens.token_plan import TokenPlan
 from tests.support.gateway_bed import SPEC
@@ -52,6 +52,15 @@ def test_a_rule_that_forbids_by_now_what_was_confirmed_is_named() -> None:
 def test_who_serves_is_said_in_the_right_number(old: int, new: int, said: str) -> None:
     progress = Progress(3, 1, new, old + new, old, complete=False, failed=False, serving=old)
     assert serving(progress) == said
+
+
+def test_a_first_version_has_none_before_it_that_could_serve() -> None:
+    stuck = Progress(3, 1, 0, 1, 0, complete=False, failed=False)
+    said = unfinished(SPEC, stuck, 60.0, first=True).meaning
+    assert said.endswith("Nothing serves yet: this is its first version.")
+    some = dataclasses.replace(stuck, ready=1)
+    assert "1 pod of the new version serves" in unfinished(SPEC, some, 60.0, first=True).meaning
+    assert "No pod of this gateway serves traffic." in unfinished(SPEC, stuck, 60.0).meaning
 
 
 def test_a_success_whose_deployment_is_paused_still_says_what_else_is_to_be_done() -> None:

@@ -9,10 +9,12 @@ import pytest
 from bot.sandbox.valkey import Valkey
 from deploy.actions.action import Outcome, Patience, State
 from deploy.actions.connection import connect
+from deploy.actions.pauses import CLUSTER, ENVIRONMENT, Pause
 from deploy.observed.causes import Cause
 from handlers.actions import decisions, ways_out
 from handlers.slack.payloads import Request
-from handlers.views.ways_out import KEEP_WAITING, ROLL_BACK
+from handlers.views.text import date
+from handlers.views.ways_out import DELETE, KEEP_WAITING, ROLL_BACK
 from tests.support import actions
 from tests.support.changes import PROD, Changes
 from tests.support.clicks import clicked, heard
@@ -38,6 +40,7 @@ class Desk:
         self.buttons = needs(
             decisions.Needs,
             store=self.store,
+            authority=self.changes.authority,
             decider=self.changes.decider,
             accept=self.accepted.append,
         )
@@ -82,6 +85,37 @@ def test_whoever_may_stop_it_stops_it_and_has_its_rollback_planned(desk: Desk, w
     assert (asked.channel, asked.options) == ("C1", {})
 
 
+@pytest.mark.parametrize(
+    "pause",
+    [
+        Pause(CLUSTER, PROD.cluster, "kernel upgrade", "ana@host", 5.0, 9.0),
+        Pause(ENVIRONMENT, "production", "kernel upgrade", "ana@host", 5.0),
+    ],
+)
+def test_nothing_is_stopped_for_a_rollback_that_a_pause_keeps_from_starting(
+    desk: Desk, pause: Pause
+) -> None:
+    desk.begins()
+    desk.changes.pauses.append(pause)
+    said = desk.click(ROLL_BACK, "U1")
+    assert f"*{pause.scope.capitalize()} {pause.name}* is paused" in said
+    assert ": kernel upgrade. Nothing was stopped" in said
+    assert f"Paused {date(5.0)} by ana@host; ask them to resume it." in said
+    assert "*Stop rollout* ends the rollout alone." in said
+    assert (desk.action.stop_by, desk.accepted) == ("", [])
+    desk.changes.pauses[:] = [Pause(CLUSTER, "elsewhere")]
+    assert desk.click(ROLL_BACK, "U1", at="2.0") == ""
+    assert desk.action.stop_by == "U1"
+
+
+def test_what_is_stopping_already_is_planned_to_roll_back_in_a_pause_too(desk: Desk) -> None:
+    desk.begins()
+    desk.store.stop(NAME, by="U2", request_id="stop")
+    desk.changes.pauses.append(Pause(CLUSTER, PROD.cluster))
+    assert desk.click(ROLL_BACK, "U1") == ""
+    assert len(desk.accepted) == 1
+
+
 def test_two_clicks_of_one_person_ask_for_one_plan(desk: Desk) -> None:
     desk.begins()
     assert [desk.click(ROLL_BACK, "U1", at=at) for at in ("1.0", "1.0", "1.5")] == ["", "", ""]
@@ -98,7 +132,21 @@ def test_a_click_after_the_plan_is_there_says_that_it_is_open_and_shows_it(desk:
     assert desk.click(ROLL_BACK, "U2", at="9.0") == "", "another person's plan is another one"
 
 
-@pytest.mark.parametrize("button", [ROLL_BACK, KEEP_WAITING])
+def test_a_first_version_is_stopped_and_its_deletion_planned(desk: Desk) -> None:
+    desk.begins()
+    desk.changes.pauses.append(Pause(CLUSTER, PROD.cluster))
+    assert "because the deletion could not start before" in desk.click(DELETE, "U1", at="0.5")
+    assert (desk.action.stop_by, desk.accepted) == ("", [])
+    desk.changes.pauses.clear()
+    assert desk.click(DELETE, "U1") == ""
+    assert desk.action.stop_by == "U1"
+    assert [(asked.verb, asked.gateway) for asked in desk.accepted] == [("delete", str(PROD))]
+    asked = actions.REQUESTS["delete"]
+    actions.ask(desk.store, "BBBBBB", kind="delete", requester="U1", ref=PROD, request=asked)
+    assert "The deletion of `west/prod" in desk.click(DELETE, "U1", at="9.0")
+
+
+@pytest.mark.parametrize("button", [ROLL_BACK, DELETE, KEEP_WAITING])
 def test_nobody_else_stops_it_or_decides_to_wait_and_nothing_is_planned(
     desk: Desk, button: str
 ) -> None:

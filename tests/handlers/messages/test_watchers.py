@@ -168,11 +168,13 @@ def test_an_incident_is_one_message_of_several_bots_and_ends_in_it(
         until(lambda: posts(person), "the message")
         bed.paid()
         (message,) = posts(person)
-        assert "west/dev/edge-1 is denied" in message["text"]
+        assert "edge-1 on west/dev is denied by Azure" in message["text"]
         assert "the evidence" in json.dumps(message["blocks"])
         bed.levels.level = "no trouble seen"
         bed.look(one, two)
-        until(lambda: posts(person)[0]["text"].startswith("Resolved: west/dev/edge-1"), "its end")
+        until(
+            lambda: posts(person)[0]["text"].startswith("Resolved: edge-1 on west/dev"), "its end"
+        )
         bed.paid()
     assert len(posts(person)) == 1
     assert threads(person) == ["✅ `west/dev/edge-1` recovered."]
@@ -275,7 +277,8 @@ def test_a_message_that_somebody_deleted_is_posted_anew_only_while_the_incident_
         bed.levels.level = "denied"
         bed.look(bot)
         second = until(
-            lambda: next((m for m in posts(person) if "is denied" in m["text"]), None), "it anew"
+            lambda: next((m for m in posts(person) if "is denied by Azure" in m["text"]), None),
+            "it anew",
         )
         bed.paid()
         bed.client.chat_delete(channel=OPS, ts=second["ts"])

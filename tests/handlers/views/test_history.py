@@ -51,18 +51,18 @@ def test_an_action_takes_two_lines_how_it_stands_and_who_did_what() -> None:
     entries[0] = dataclasses.replace(entries[0], detail=json.dumps({"happened": "3 of 3 ready"}))
     assert shown(entries, {"7K3MAB": view.Decided("approvers")}) == [
         "deploy `west/dev/edge-1`: *succeeded* (`7K3MAB`)",
-        f"{date(4.0)} · requested by <@U0ANA>, approved by <@U0BEN>: 3 of 3 ready",
+        f"{date(4.0)} · requested by <@U0ANA>, approved by <@U0BEN>: 3 of 3 ready.",
     ]
 
 
 def test_history_says_why_something_was_denied_or_snoozed_and_how_it_ended() -> None:
     whys = {
-        ("denied", "not before <Monday>"): "denied by <@U0BEN>: not before &lt;Monday&gt;",
+        ("denied", "not before <Monday>"): "denied by <@U0BEN>: not before &lt;Monday&gt;.",
         ("failed", json.dumps({"happened": "Azure does not answer.", "meaning": "so"})): (
             "failed by <@U0BEN>: Azure does not answer."
         ),
         ("snoozed", json.dumps({"until": 5, "reason": "replaced on Friday"})): (
-            "snoozed by <@U0BEN>: replaced on Friday"
+            "snoozed by <@U0BEN>: replaced on Friday."
         ),
         ("approved", "5d1c02aa91ff"): "decided by <@U0BEN>",
         ("pending", "[1, 2]"): "requested by <@U0BEN>",

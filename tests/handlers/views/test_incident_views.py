@@ -13,6 +13,7 @@ from deploy.actions.action import Action, State, Step
 from deploy.gateway import GatewayRef
 from deploy.health.incidents import (
     AWAY,
+    BELOW_MINIMUM,
     CRASH_LOOP,
     CUT_OFF,
     DENIED,
@@ -32,6 +33,7 @@ from tests.support.actions import REF, plan_of
 from tests.support.shown import NOW, check_blocks, shown_action
 
 NAME = str(REF)
+TITLE = "edge-1 on west/dev"
 IMAGE = FieldChange("spec.template.spec.containers[edge-1].image", "a:1", "a:2", restarts_pods=True)
 UPDATE = plan_of(changes=(ObjectChange("Deployment", "edge-1", "update", (IMAGE,)),))
 
@@ -68,7 +70,7 @@ def buttons(each: Incident, before: Action | None = None, renewal: Any = None) -
 
 def test_it_says_what_happened_since_when_on_what_evidence_and_what_to_do() -> None:
     text, said = shown(incident(CUT_OFF))
-    assert text == f"{NAME} is cut off from Azure"
+    assert text == f"{TITLE} is cut off from Azure"
     assert "the evidence" in said
     assert "Since <!date^" in said
     assert "Check DNS, proxy and firewall" in said
@@ -144,8 +146,8 @@ def test_several_gateways_have_no_button_that_is_for_one_of_them() -> None:
 
 def test_its_end_says_that_it_is_resolved_and_how_long_it_took() -> None:
     text, said = shown(incident(CUT_OFF, over=NOW + 720))
-    assert text == f"Resolved: {NAME} was cut off from Azure for 12 minutes"
-    assert f"*Resolved: {NAME} was cut off from Azure for 12 minutes*" in said
+    assert text == f"Resolved: {TITLE} was cut off from Azure for 12 minutes"
+    assert f"*Resolved: {TITLE} was cut off from Azure for 12 minutes*" in said
     assert "Seen: the evidence" in said
     assert "No action is needed." in said
     assert "resolved <!date^" in said
@@ -182,7 +184,7 @@ def test_several_gateways_with_one_trouble_are_called_by_it(
 ) -> None:
     both = incident(troubles[0])
     members = {**both.members, "west/dev/edge-2": Member({troubles[1]: "so"}, NOW)}
-    assert view.title_of(dataclasses.replace(both, members=members, together=True)) == said
+    assert view.sentence(dataclasses.replace(both, members=members, together=True)) == said
 
 
 def several(evidence: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -269,7 +271,47 @@ def test_the_title_names_the_environment_of_production_first() -> None:
     members = {ref: Member({CUT_OFF: "so"}, NOW) for ref in ("west/dev/a", "west/prod/b")}
     together = Incident("i", "west", members, NOW + 20, together=True)
     said = view.sentence(together, lambda ref: ENVIRONMENTS[ref.namespace])
-    assert said == "2 gateways on west are cut off from Azure (🔶 prod, production; dev)"
+    assert said == "🔶 2 gateways on west (prod, production; dev) are cut off from Azure"
+    over = dataclasses.replace(together, over_at=NOW + 720)
+    assert view.sentence(over, lambda ref: ENVIRONMENTS[ref.namespace]) == (
+        "Resolved: 🔶 2 gateways on west (prod, production; dev) were cut off from Azure for 12 minutes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("troubles", "state"),
+    [
+        ((CUT_OFF,), "cut off from Azure"),
+        ((REFUSED,), "denied by Azure"),
+        ((DENIED, REFUSED), "denied by Azure"),
+        ((SUSPECTED,), "perhaps denied by Azure"),
+        ((DOWN, CRASH_LOOP), "down and crashing"),
+        ((BELOW_MINIMUM,), "short of pods"),
+        ((MISSING,), "without its token"),
+    ],
+)
+def test_the_title_of_one_says_which_where_whether_production_and_how_it_is(
+    troubles: tuple[str, ...], state: str
+) -> None:
+    def titles(namespace: str) -> tuple[str, str]:
+        members = {f"west/{namespace}/edge-1": Member(dict.fromkeys(troubles, "so"), NOW)}
+        open_ = Incident("i", "west", members, NOW + 20)
+        over = dataclasses.replace(open_, over_at=NOW + 720)
+        said = [
+            view.sentence(each, lambda ref: ENVIRONMENTS[ref.namespace]) for each in (open_, over)
+        ]
+        _, blocks = view.message(open_, lambda ref: ENVIRONMENTS[ref.namespace])
+        assert f"*{said[0]}*" in blocks[0]["text"]["text"]
+        return said[0], said[1]
+
+    assert titles("dev") == (
+        f"edge-1 on west/dev (dev) is {state}",
+        f"Resolved: edge-1 on west/dev (dev) was {state} for 12 minutes",
+    )
+    assert titles("prod") == (
+        f"🔶 edge-1 on west/prod (prod, production) is {state}",
+        f"Resolved: 🔶 edge-1 on west/prod (prod, production) was {state} for 12 minutes",
+    )
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def shapes() -> Iterator[Incident]:
 @pytest.mark.parametrize("shown", list(shapes()))
 def test_an_incident_is_one_sentence(shown: Incident) -> None:
     text, _ = incidents.message(shown, where)
-    names = ("🔶 production-west",) if str(REF) in shown.members else ("west",)
+    names = ("🔶 ", "(production-west") if str(REF) in shown.members else ("west",)
     assert_sentence(text, *names)
     if list(shown.members) == [str(REF)]:
         assert str(REF) in text

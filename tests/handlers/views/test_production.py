@@ -118,8 +118,9 @@ def test_an_incident_a_warning_and_a_window_are_marked() -> None:
     for shown in (incident, dataclasses.replace(incident, over_at=9.0)):
         text, blocks = incidents.message(shown, where)
         check_blocks(blocks)
-        assert f"({PRODUCTION} {CALLED})" in text
-        assert f"({PRODUCTION} {CALLED})" in blocks[0]["text"]["text"]
+        title = f"{PRODUCTION} edge-1 on west/prod ({CALLED}) "
+        assert title in text
+        assert title in blocks[0]["text"]["text"]
     facts = ExpiryFacts(PROD, "edge-1", "live-west", 50.0, "token", (86_400.0,), ("C1",), "")
     _, blocks = expiry.message(
         Tracked(facts, 100.0, 1, 1, 0.0, "", None, "", "", (), ()), production=True

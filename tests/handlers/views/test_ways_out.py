@@ -217,7 +217,41 @@ def test_what_is_being_stopped_is_no_longer_called_stuck() -> None:
 
 def test_a_first_deployment_has_nothing_to_roll_back_to() -> None:
     assert "Roll back…" not in buttons(stuck("first"))
-    assert list(buttons(stuck("first")))[:3] == ["Stop rollout", "Keep waiting", "Logs"]
+    found = buttons(stuck("first"))
+    assert list(found)[:4] == ["Stop rollout", "Delete…", "Keep waiting", "Logs"]
+    assert "the plan of the deletion" in found["Delete…"]["confirm"]["text"]["text"]
+    assert found["Delete…"]["confirm"]["title"]["text"].startswith("Stop and delete: ")
+
+
+@pytest.mark.parametrize("progress", [{}, {"stuck": STUCK}])
+def test_a_first_version_says_that_nothing_serves_yet(progress: dict[str, Any]) -> None:
+    def shown(how: str, ready: int) -> str:
+        return line(
+            changed(
+                how, State.RUNNING, outcome=None,
+                progress={"desired": 2, "ready": ready, "pods": [POD], **progress},
+            )
+        )  # fmt: skip
+
+    first = "Nothing serves yet: this is its first version."
+    assert first in shown("first", 0)
+    assert "*0 of 2 pods ready*" in shown("first", 0)
+    assert "New version" not in shown("first", 0)
+    assert first not in shown("first", 1)
+    assert first not in shown("another", 0)
+
+
+def test_what_has_no_version_before_is_offered_no_rollback_where_nothing_changes() -> None:
+    why = Finding(UNFINISHED, "warning", "Its rollout has not finished.", "", "")
+    for revision, way in (("1", "Delete…"), ("2", "Roll back…")):
+        live = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": revision}}}
+        plan = dataclasses.replace(plan_of(changes=()), findings=(why,), live=live)
+        (row,) = [
+            block["elements"]
+            for block in action_view.no_change(plan).blocks
+            if block["type"] == "actions"
+        ]
+        assert [each["text"]["text"] for each in row] == ["Status", way]
 
 
 FAILED = (State.FAILED, State.STOPPED, State.UNKNOWN)
