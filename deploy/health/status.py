@@ -145,12 +145,13 @@ class GatewaySummary:
 
 @dataclass(frozen=True)
 class ConditionSummary:
-    """A condition of the Deployment."""
+    """A condition of the Deployment, and since when it is so (epoch seconds), if known."""
 
     type: str
     status: str
     reason: str
     message: str
+    since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -392,7 +393,11 @@ def _pod_status(
 def _conditions(deployment: Manifest) -> tuple[ConditionSummary, ...]:
     return tuple(
         ConditionSummary(
-            c["type"], c["status"], c.get("reason", ""), mask_secrets(c.get("message", ""))
+            c["type"],
+            c["status"],
+            c.get("reason", ""),
+            mask_secrets(c.get("message", "")),
+            epoch(c.get("lastTransitionTime")),
         )
         for c in (deployment.get("status") or {}).get("conditions") or ()
     )

@@ -298,8 +298,17 @@ def meaning_of(cause: Cause) -> str:
 def meaning_in(words: str) -> str:
     """What it means, where only Kubernetes' words are at hand, after its reason and perhaps the container's
     name; empty where nothing is known."""
+    return meaning_of(_cause_in(words))
+
+
+def remedy_in(words: str) -> str:
+    """What to do, in the same way."""
+    return remedy_of(_cause_in(words))
+
+
+def _cause_in(words: str) -> Cause:
     causes = (cause_of(reason, words) for reason in _REASON.findall(words[:_LONGEST]))
-    return meaning_of(next((each for each in causes if each is not Cause.OTHER), Cause.OTHER))
+    return next((each for each in causes if each is not Cause.OTHER), Cause.OTHER)
 
 
 def remedy_of(cause: Cause) -> str:

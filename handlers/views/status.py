@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from deploy.access import Environment
 from deploy.actions.action import Action
+from deploy.health.attention import Sign
 from deploy.health.replica_courses import ReplicaCount
 from deploy.health.status import GatewayDetail, GatewaySummary, PodStatus
 from deploy.images.support import Support
 from deploy.observed.pods import ENDING, PodProgress
-from handlers.views import conditions
 from handlers.views.action import value
+from handlers.views.commands import runs
 from handlers.views.fleet import SIGNS
 from handlers.views.places import heading, placed
 from handlers.views.renewals import OFFERS
@@ -31,7 +32,10 @@ from handlers.views.text import (
     section,
     sections,
 )
+from handlers.views.trouble import Trouble, trouble_of, wrong_conditions
 from handlers.views.words import evidence
+from handlers.views.words import status as words
+from handlers.views.words import ways_out as way_words
 
 MORE, PORTAL = "status_more", "portal"
 _BARS = "▁▂▃▄▅▆▇█"
@@ -47,6 +51,7 @@ _LEVELS = 5
 _ROTATORS = 5
 _WARNINGS = 8
 _SAID = 400
+_SINCE = ("denied", "cut off")
 _REQUESTS = 3
 
 
@@ -64,49 +69,43 @@ def detail(
     `requests` are those that are open or under way.
     """
     s, beat = gateway.summary, gateway.heartbeat
-    since = (
-        f" Since {date(beat.since)}." if beat.since and beat.level in ("denied", "cut off") else ""
-    )
+    found = trouble_of(gateway)
     blocks: list[Block] = [
         header(heading(f"{s.ref.name} on {s.ref.cluster}/{s.ref.namespace}", environment))
     ]
     if s.stale:
         blocks.append(section(f":warning: *This is as of {date(s.as_of)}.* {escape(s.stale)}"))
-    if s.down:
-        blocks.append(section(f"{SIGNS['down']} *down*: {_none_ready(s.desired)}"))
-    elif s.unready:
-        blocks.append(section(f"{SIGNS['not ready']} *not ready*: {_none_ready(s.desired)}"))
     state = s.state(beat.level)
-    failing = s.failing if s.degraded(beat.level) else ()
-    if failing:
-        why = escape(cut(" ".join(f.text for f in failing), _SAID))
-        blocks.append(section(f"{SIGNS[state]} *{state}*: {why}"))
-    blocks.append(
-        section(f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}")
-    )
+    if found.state:
+        sign = SIGNS.get(found.state, SIGNS["down"])
+        blocks.append(section(f"{sign} *{escape(found.state)}*: {found.why}"))
+    if found.small:
+        blocks.append(context(found.small))
+    if not found.link:
+        since = f" Since {date(beat.since)}." if beat.since and beat.level in _SINCE else ""
+        said = f"{SIGNS[beat.level]} *{escape(beat.level)}*: {escape(beat.evidence)}.{since}"
+        blocks.append(section(said))
     blocks.append(section("\n".join(_facts(gateway, support, now))))
     blocks += _requests(requests, environment)
     unread = [text for text in gateway.unread if text != s.stale]
-    warned = [evidence.in_full(finding) for finding in s.findings if finding not in failing]
-    wrong = (*warned, *unread, *conditions.wrong(gateway.conditions))
+    warned = [evidence.in_full(each) for each in s.findings if each.sign not in found.told]
+    wrong = (*warned, *unread, *wrong_conditions(gateway, found))
     blocks += [context(f":warning: {escape(cut(text, _SAID))}") for text in wrong[:_WARNINGS]]
     if len(wrong) > _WARNINGS:
         blocks.append(
             context(f"… and {counted(len(wrong) - _WARNINGS, 'more warning')}: see More details.")
         )
     blocks += [context(text) for text in _others(gateway)]
-    blocks += _pods(gateway.pods, s.token_secret)
+    blocks += _pods(gateway, s.token_secret)
     blocks += [context(text) for text in _on_one_node(gateway.pods)]
     if gateway.ended:
         blocks.append(context(_ended(gateway.ended)))
-    blocks.append({"type": "actions", "elements": _buttons(s, portal)})
+    if found.remedy:
+        blocks.append(section(words.to_do(found.remedy)))
+    blocks.append({"type": "actions", "elements": _buttons(gateway, found, portal)})
     where = placed(s.ref, environment)
     ready = f"{s.ready} of {counted(s.desired, 'pod')} ready"
     return Reply(f"{where}: {ready}, {state}", tuple(blocks))
-
-
-def _none_ready(desired: int) -> str:
-    return f"0 of {counted(desired, 'pod')} {'is' if desired == 1 else 'are'} ready."
 
 
 def _requests(requests: Sequence[Action], environment: Environment | None) -> list[Block]:
@@ -140,11 +139,17 @@ def _facts(gateway: GatewayDetail, support: Support, now: float) -> list[str]:
     return lines
 
 
-def _buttons(summary: GatewaySummary, portal: str) -> list[Block]:
+def _buttons(gateway: GatewayDetail, trouble: Trouble, portal: str) -> list[Block]:
+    """What mends it first, then what tells more."""
+    summary = gateway.summary
     elements: list[Block] = []
     if summary.renewable and summary.renewal is not None:
         offer = OFFERS[summary.renewal]
         elements.append(button(offer.label, offer.click, str(summary.ref), style="primary"))
+    if trouble.state:
+        options = " --previous" if summary.has(Sign.CRASHING) else ""
+        logs = runs(way_words.LOGS, f"logs {summary.ref}{options}", "logs")
+        elements += [logs] if logs else []
     elements.append(button("More details", MORE, str(summary.ref)))
     if portal:
         # Azure's own heartbeat is there, and nowhere else.
@@ -202,9 +207,10 @@ def _ended(pods: Sequence[PodProgress]) -> str:
     return f"Ended, and counted nowhere: {shown}{more}."
 
 
-def _pods(pods: Sequence[PodStatus], secret: str) -> list[Block]:
+def _pods(gateway: GatewayDetail, secret: str) -> list[Block]:
     """The first pods, those that are not ready before the others, and what they say of their link
-    where they do not say the same."""
+    where they do not say the same; what the whole gateway's says is told above."""
+    pods, whole = gateway.pods, gateway.heartbeat.evidence
     ordered = sorted(pods, key=lambda pod: (pod.progress.ready, pod.progress.created_at))
     blocks = sections([pod_entry(pod, secret) for pod in ordered[:_PODS]])
     if len(ordered) > _PODS:
@@ -220,8 +226,14 @@ def _pods(pods: Sequence[PodStatus], secret: str) -> list[Block]:
     levels = {pod.heartbeat.level for pod in ordered if pod.heartbeat}
     # Of pods that are all well it makes no difference how many seconds ago that was seen.
     if len(said) > 1 and (len(levels) > 1 or not levels <= _WELL):
-        blocks += [context(_said_alike(pods)) for pods in list(said.values())[:_LEVELS]]
+        others = [alike for alike in said.values() if not _is_told(alike[0], whole)]
+        blocks += [context(_said_alike(alike)) for alike in others[:_LEVELS]]
     return blocks
+
+
+def _is_told(pod: PodStatus, whole: str) -> bool:
+    """Whether the gateway's evidence is the pod's, whose own line has its sign."""
+    return pod.heartbeat is not None and pod.heartbeat.evidence in whole
 
 
 def _on_one_node(pods: Sequence[PodStatus]) -> list[str]:

@@ -1,0 +1,132 @@
+"""What is wrong with one gateway: the cause in one line, what it means and since when, and what to do. Pure.
+
+Whatever is told there is told nowhere else in its status.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from deploy.health.attention import BROKEN, Attention, Sign
+from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary
+from deploy.observed.causes import meaning_in, remedy_in
+from handlers.views import conditions
+from handlers.views.renewals import OFFERS
+from handlers.views.text import cut, date, escape
+from handlers.views.words import evidence
+from handlers.views.words import status as words
+
+_SAID = 400
+_OF_PODS = (Sign.NOT_RUNNING, Sign.NO_NEW_PODS, Sign.CRASHING, Sign.TOKEN_MISSING)
+"""What keeps pods from being ready, the likeliest cause first."""
+_COUNTED = (Sign.DOWN, Sign.NOT_READY)
+"""What the number of ready pods says already."""
+_OF_LINK = ("denied", "cut off")
+_UNWELL = ("down", "not ready", "degraded")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What a status begins and ends with: `state` is what it is called there, `why` the cause and what it
+    means, `small` what shows it, `remedy` what to do, each in mrkdwn; `link` says that the cause is all
+    there is to say of its link to Azure, and `told` are the findings that need no line of their own."""
+
+    state: str = ""
+    why: str = ""
+    small: str = ""
+    remedy: str = ""
+    link: bool = False
+    told: Collection[Sign] = _COUNTED
+
+
+def trouble_of(gateway: GatewayDetail) -> Trouble:
+    """What is wrong with it; without a state where nothing is."""
+    s, beat = gateway.summary, gateway.heartbeat
+    state = s.state(beat.level)
+    if state in _UNWELL:
+        return _of_pods(gateway, state)
+    refusal = _first(s, Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED)
+    if state == "denied" and refusal is not None:
+        since = _since(beat.since)
+        small = f"Seen: {escape(evidence.sentence(beat.evidence))}"
+        told = (*_COUNTED, refusal.sign)
+        return Trouble(
+            state, f"{_text(refusal)}{since}", small, _remedy(s, refusal.sign), True, told
+        )
+    if state in _OF_LINK:
+        why = _sentences(evidence.sentence(beat.evidence), words.MEANINGS.get(state, ""))
+        remedy = _remedy(s, state)
+        return Trouble(state, f"{escape(why)}{_since(beat.since)}", "", remedy, True)
+    worst = s.findings[0] if s.findings else None
+    if worst is not None and worst.urgency == BROKEN and worst.sign not in _COUNTED:
+        told = (*_COUNTED, worst.sign)
+        return Trouble(worst.sign.value, _text(worst), "", _remedy(s, worst.sign), False, told)
+    return Trouble()
+
+
+def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
+    """Pods that do not run come before anything about the link: without them it cannot be judged."""
+    s, beat = gateway.summary, gateway.heartbeat
+    found = _first(s, *_OF_PODS)
+    meaning = words.MEANINGS[state]
+    since = _since(_unavailable(gateway.conditions))
+    told = [*_COUNTED, Sign.ROLLOUT_FAILED]
+    if found is None:
+        linked = beat.level in _OF_LINK or (beat.level == "unknown" and bool(beat.pods))
+        said = evidence.sentence(beat.evidence) if linked else words.NO_CAUSE
+        if beat.level in _OF_LINK:
+            said = evidence.of_link(beat.level, beat.evidence)
+        remedy = _remedy(s, beat.level if beat.level in _OF_LINK else state)
+        why = escape(_sentences(cut(said, _SAID), meaning))
+        return Trouble(state, f"{why}{since}", "", remedy, linked or beat.level == "unknown", told)
+    means = meaning_in(found.text)
+    why = escape(_sentences(means or cut(found.text, _SAID), meaning))
+    small = words.own_words(escape(cut(found.text, _SAID))) if means else ""
+    remedy = escape(remedy_in(found.text)) or _remedy(s, found.sign) or _remedy(s, state)
+    link = beat.level == "unknown"
+    return Trouble(state, f"{why}{since}", small, remedy, link, (*told, found.sign))
+
+
+def wrong_conditions(gateway: GatewayDetail, trouble: Trouble) -> list[str]:
+    """Conditions that are not as they should be, without those that say again what is told."""
+    s = gateway.summary
+    said = set()
+    if trouble.state in _UNWELL:
+        said |= {"Available", "Progressing"}
+    if s.has(Sign.ROLLOUT_FAILED):
+        said.add("Progressing")
+    if s.has(Sign.NO_NEW_PODS):
+        said.add("ReplicaFailure")
+    return conditions.wrong([each for each in gateway.conditions if each.type not in said])
+
+
+def _first(s: GatewaySummary, *signs: Sign) -> Attention | None:
+    return next((f for sign in signs for f in s.findings if f.sign is sign), None)
+
+
+def _text(finding: Attention) -> str:
+    return escape(cut(finding.text, _SAID))
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _since(moment: float | None) -> str:
+    return f" Since {date(moment)}." if moment else ""
+
+
+def _unavailable(found: Collection[ConditionSummary]) -> float | None:
+    """Since when too few of its pods are available, as Kubernetes has it."""
+    gone = (each for each in found if each.type == "Available" and not conditions.is_good(each))
+    return next((each.since for each in gone), None)
+
+
+def _remedy(s: GatewaySummary, what: str) -> str:
+    """What to do about a finding or a level, with the whole command."""
+    renews = what in (Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
+    if renews and s.renewable and s.renewal is not None:
+        return words.renew(f"{OFFERS[s.renewal].command} {escape(str(s.ref))}")
+    changes = what in (Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
+    if changes and not s.manageable:
+        return ""
+    return words.REMEDIES.get(what, "").format(ref=escape(str(s.ref)))
