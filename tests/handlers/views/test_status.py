@@ -137,9 +137,10 @@ def test_a_gateway_without_a_ready_pod_is_down_whatever_its_heartbeat_was() -> N
     assert lines[1].startswith("down · ")
     assert "🔴 2 down" in shown(reply)
     one = dataclasses.replace(DETAIL, summary=summary("west/prod/edge-1", DOWN))
-    said = [block["text"]["text"] for block in view.detail(one, SUPPORTED, "", NOW).blocks[1:3]]
-    assert said[0] == "🔴 *down*: 0 of 2 pods are ready."
-    assert said[1].startswith("🔴 *denied*")
+    said = view.detail(one, SUPPORTED, "", NOW).blocks[1]["text"]["text"]
+    assert said == (
+        "🔴 *down*: Denied: 1 of 2 pods: Azure refuses the gateway: x. No pod serves traffic."
+    )
 
 
 def test_a_gateway_whose_first_pod_does_not_start_is_red_and_not_unknown() -> None:
@@ -152,7 +153,8 @@ def test_a_gateway_whose_first_pod_does_not_start_is_red_and_not_unknown() -> No
     assert "So it is." in lines[2]
     one = dataclasses.replace(DETAIL, summary=found)
     said = view.detail(one, SUPPORTED, "", NOW).blocks[1]["text"]["text"]
-    assert said == "🔴 *not ready*: 0 of 1 pod is ready."
+    assert said.startswith("🔴 *not ready*: Denied: 1 of 2 pods: Azure refuses the gateway: x. ")
+    assert said.endswith("Nothing serves yet: its first pods are not ready.")
 
 
 def test_three_gateways_have_two_lines_each() -> None:
@@ -493,3 +495,138 @@ def test_a_list_says_what_kubernetes_words_mean_and_keeps_exceptions_short() -> 
     assert evidence.of_link("cut off", said) == (
         "Cut off from Azure: Azure cannot be reached: Connection refused (x:443)."
     )
+
+
+PULL = "ImagePullBackOff: no such tag"
+AWAY = (
+    ConditionSummary("Available", "False", "MinimumReplicasUnavailable", "below", NOW - 600),
+    ConditionSummary("Progressing", "False", "ProgressDeadlineExceeded", "timed out"),
+)
+
+
+def broken(count: int, *found: Attention, **more: Any) -> GatewayDetail:
+    """A gateway of which no pod is ready, because its image cannot be pulled."""
+    one = count == 1
+    down = Attention(
+        BROKEN, Sign.DOWN, f"It is down: 0 of {count} {'pod is' if one else 'pods are'} ready."
+    )
+    pulling = Attention(
+        WRONG,
+        Sign.NOT_RUNNING,
+        f"{count} of {count} {'pod' if one else 'pods'} not running: {PULL}",
+    )
+    rollout = Attention(WRONG, Sign.ROLLOUT_FAILED, "Its last rollout did not finish.")
+    said = PodHeartbeat("p", "unknown", "not running")
+    pods = tuple(
+        PodStatus(PodProgress(f"edge-1-{n}", "ImagePullBackOff", False, 0, f"n{n}"), "t", said)
+        for n in range(count)
+    )
+    s = summary(
+        "west/dev/edge-1", *(found or (down, pulling, rollout)), ready=0, available=0, desired=count,
+        updated=count,
+    )  # fmt: skip
+    heartbeat = Heartbeat("unknown", f"{count} of {count} pods: not running", pods=(said,) * count)
+    fields: dict[str, Any] = {
+        "summary": s,
+        "heartbeat": heartbeat,
+        "pods": pods,
+        "conditions": AWAY,
+    }
+    return dataclasses.replace(DETAIL, **(fields | {"ended": ()} | more))
+
+
+def sections_of(detail: GatewayDetail) -> list[str]:
+    reply = view.detail(detail, SUPPORTED, LINK, NOW)
+    check_blocks(list(reply.blocks))
+    found: list[str] = []
+    for block in reply.blocks:
+        if block["type"] == "section":
+            found.append(block["text"]["text"])
+        if block["type"] == "context":
+            found += [each["text"] for each in block["elements"]]
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_status_of_a_broken_gateway_begins_with_its_cause_and_says_each_fact_once(
+    count: int,
+) -> None:
+    headline, *others = sections_of(broken(count))
+    assert headline == (
+        f"🔴 *down*: The image cannot be pulled. No pod serves traffic. Since {date(NOW - 600)}."
+    )
+    said = "\n".join([headline, *others])
+    assert said.count(PULL) == 1
+    assert said.count(f"0 of {count} ready") == 1
+    for again in ("It is down", f"0 of {count} pod", "did not finish", "Available", "Progressing"):
+        assert again not in said
+    assert "*unknown*" not in said, "of pods that do not run nothing can be known of their link"
+    assert said.count("cannot be pulled") == 1
+
+
+def test_what_to_do_comes_last_with_the_whole_command_and_the_logs_are_one_click_away() -> None:
+    assert sections_of(broken(2))[-1].startswith("*What to do*  Check that the tag exists")
+    crashing = Attention(WRONG, Sign.CRASHING, "2 pods crash repeatedly.")
+    told = sections_of(broken(2, DOWN, crashing))
+    assert told[0].startswith("🔴 *down*: 2 pods crash repeatedly. No pod serves traffic.")
+    assert told[-1] == (
+        "*What to do*  Read the log from before the last restart: "
+        "`/gateway logs west/dev/edge-1 --previous`."
+    )
+    (row,) = [
+        block["elements"]
+        for block in view.detail(broken(2, DOWN, crashing), SUPPORTED, LINK, NOW).blocks
+        if block["type"] == "actions"
+    ]
+    assert row[0]["value"] == "logs west/dev/edge-1 --previous"
+
+
+def test_a_gateway_whose_pods_show_no_cause_says_so_and_where_to_look() -> None:
+    quiet = broken(2, DOWN, heartbeat=Heartbeat("unknown", "no pod was looked at"))
+    told = sections_of(quiet)
+    assert told[0].startswith("🔴 *down*: Nothing shows why yet. No pod serves traffic.")
+    assert told[-1].endswith("`/gateway logs west/dev/edge-1`.")
+
+
+def test_a_gateway_that_is_cut_off_says_what_that_means_since_when_and_what_to_do() -> None:
+    pod = PodHeartbeat("edge-1-a", "cut off", "Azure cannot be reached: refused")
+    beat = Heartbeat(
+        "cut off", "2 of 2 pods: Azure cannot be reached: refused", NOW - 90, (pod, pod)
+    )
+    pods = tuple(dataclasses.replace(each, heartbeat=pod) for each in DETAIL.pods)
+    told = sections_of(dataclasses.replace(DETAIL, heartbeat=beat, pods=pods, conditions=()))
+    assert told[0] == (
+        "🔴 *cut off*: 2 of 2 pods: Azure cannot be reached: refused. Running pods keep serving with "
+        f"their last configuration, and get no changes from Azure. Since {date(NOW - 90)}."
+    )
+    assert "\n".join(told).count("Azure cannot be reached") == 1
+    assert "Check DNS, proxy and firewall" in told[-1]
+    assert "`/gateway logs west/dev/edge-1 --level warn`" in told[-1]
+
+
+def test_a_refused_token_is_the_cause_and_the_evidence_stands_below_it() -> None:
+    refused = summary("west/dev/edge-1", REFUSED)
+    told = sections_of(dataclasses.replace(DETAIL, summary=refused))
+    assert told[0] == f"🔴 *denied*: Azure refuses its token. Since {date(NOW - 90)}."
+    assert told[1] == "Seen: 1 of 2 pods: Azure refuses the gateway: x."
+    assert told[-1] == "*What to do*  Renew its token: `/gateway rotate west/dev/edge-1`."
+    assert "\n".join(told).count("Azure refuses its token.") == 1
+
+
+def test_what_breaks_a_gateway_without_touching_its_pods_comes_first_too() -> None:
+    expired = Attention(BROKEN, Sign.TOKEN_EXPIRED, "Its token has expired.")
+    fine = Heartbeat("no trouble seen", "2 of 2 pods: ready")
+    told = sections_of(
+        dataclasses.replace(DETAIL, summary=summary("west/dev/edge-1", expired), heartbeat=fine)
+    )
+    assert told[0] == "🔴 *token expired*: Its token has expired."
+    assert told[1].startswith("🔵 *no trouble seen*")
+    assert "\n".join(told).count("Its token has expired.") == 1
+    assert "`/gateway rotate west/dev/edge-1`" in told[-1]
+
+
+def test_a_gateway_in_order_has_nothing_to_do() -> None:
+    fine = Heartbeat("no trouble seen", "2 of 2 pods: ready")
+    told = sections_of(dataclasses.replace(DETAIL, heartbeat=fine, conditions=()))
+    assert told[0] == "🔵 *no trouble seen*: 2 of 2 pods: ready."
+    assert "What to do" not in "\n".join(told)
