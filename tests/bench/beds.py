@@ -63,10 +63,10 @@ class Bed(Stage):
         path.chmod(0o600)
         return path
 
-    def bot(self, settings: Path | None = None) -> "Bot":
+    def bot(self, settings: Path | None = None, program: str = "bot") -> "Bot":
         """One more bot, once it is ready. It ends with the bed."""
         given = settings or self.settings
-        arguments = ["-m", "bot", "run", "--config", str(given), "--log-level", "error"]
+        arguments = ["-m", program, "run", "--config", str(given), "--log-level", "error"]
         bot = Bot(arguments, self.environment)
         self._running.callback(bot.end)
         return bot
@@ -100,6 +100,10 @@ class Bot:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / _MIB
+
+    def signal(self, number: int) -> None:
+        """Send it one."""
+        self._process.send_signal(number)
 
     def end(self) -> None:
         """As Kubernetes ends it."""

@@ -10,6 +10,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,9 @@ def said(name: str, value: float) -> str:
 
 def main() -> None:
     """Print the table."""
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        found = [pool.apply(measured, (size,)) for size in SIZES]
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawning, max_tasks_per_child=1) as pool:
+        found = [pool.submit(measured, size).result() for size in SIZES]
     table = {name: [(each[name], said(name, each[name])) for each in found] for name in found[0]}
     print(rows("gateways", SIZES, table), flush=True)
 
