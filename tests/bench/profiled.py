@@ -50,7 +50,9 @@ class Profiles:
     def _write(self, *_: Any) -> None:
         merged = pstats.Stats()
         for profile in list(self._all):
-            merged.add(pstats.Stats(cast(Any, _Snapshot(profile))))
+            snapshot = _Snapshot(profile)
+            if snapshot.stats:  # pstats refuses one without
+                merged.add(pstats.Stats(cast(Any, snapshot)))
             profile.clear()
         path = self._directory / f"{next(self._numbers)}.prof"
         merged.dump_stats(path.with_suffix(".part"))
