@@ -48,7 +48,8 @@ def measured(place: Bed, store: ActionStore, monitor: Monitor, waiting: int) -> 
         "a decision": statistics.median(_decided(store) for _ in range(_TIMES)),
         "`pending`": statistics.median(_pending(place) for _ in range(3)),
     }
-    assert len(store.listing().actions) == waiting
+    listing = store.listing()
+    assert len(listing.actions) + listing.more == waiting
     return found
 
 
@@ -87,10 +88,14 @@ def _pending(place: Bed) -> float:
         found: list[dict[str, Any]] = place.get("log", kind=kind, after=str(newest))["entries"]
         return found
 
+    def answers() -> list[float]:
+        # What takes long is first answered by that the bot works on it.
+        found = entries("response_url")
+        return [x["at"] for x in found if "open request" in json.dumps(x["payload"])]
+
     place.person("ben").types("pending")
-    (answer, *_) = until(lambda: entries("response_url"), "an answer", 60)
-    assert "open request" in json.dumps(answer["payload"]), answer
-    return float(answer["at"] - entries("delivery")[0]["at"])
+    (answered, *_) = until(answers, "an answer", 60)
+    return float(answered - entries("delivery")[0]["at"])
 
 
 def said(name: str, value: float) -> str:
