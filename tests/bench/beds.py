@@ -153,4 +153,6 @@ def scraped(settings: Path, name: str) -> float:
 
 def sees(settings: Path, gateways: int) -> None:
     """Wait until a bot has counted so many gateways."""
-    until(lambda: scraped(settings, "gateway_bot_gateways") >= gateways, f"{gateways} gateways", 180)
+    until(
+        lambda: scraped(settings, "gateway_bot_gateways") >= gateways, f"{gateways} gateways", 180
+    )

@@ -95,7 +95,9 @@ def _template(name: str) -> dict[str, Any]:
 def _deployment(number: int, pods: int) -> dict[str, Any]:
     name = f"edge-{number}"
     selector = {"matchLabels": {"app": name}}
-    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), pods)
+    counts = dict.fromkeys(
+        ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), pods
+    )
     return {
         "metadata": _metadata(name),
         "spec": {"replicas": pods, "selector": selector, "template": _template(name)},
@@ -117,7 +119,9 @@ def _pod(number: int, one: int) -> dict[str, Any]:
             "phase": "Running",
             "podIP": "10.1.2.3",
             "startTime": _MADE,
-            "conditions": [{"type": k, "status": "True", "lastTransitionTime": _MADE} for k in kinds],
+            "conditions": [
+                {"type": k, "status": "True", "lastTransitionTime": _MADE} for k in kinds
+            ],
             "containerStatuses": [running],
         },
     }

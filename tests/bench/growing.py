@@ -1,5 +1,6 @@
 """How figures grow with what they depend on: by size, and whether more than in proportion."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +12,7 @@ def slopes(points: Sequence[tuple[float, float]]) -> list[float]:
     """The exponent between one size and the next: 1 is in proportion, 0 does not grow, 2 is the square."""
     return [
         math.log(after / before) / math.log(larger / size) if before > 0 and after > 0 else 0.0
-        for (size, before), (larger, after) in zip(points, points[1:], strict=False)
+        for (size, before), (larger, after) in itertools.pairwise(points)
     ]
 
 
@@ -25,9 +26,7 @@ def verdict(points: Sequence[tuple[float, float]]) -> str:
     return ", ".join(bends) or "linear or better"
 
 
-def rows(
-    what: str, sizes: Sequence[int], found: Mapping[str, Sequence[tuple[float, str]]]
-) -> str:
+def rows(what: str, sizes: Sequence[int], found: Mapping[str, Sequence[tuple[float, str]]]) -> str:
     """Figures by name and size, each a value and its text, with the exponents between the sizes."""
     header = [what, *(f"{size:,}" for size in sizes), "exponents", "growth"]
     lines = [header]

@@ -125,9 +125,7 @@ def main() -> None:
                 found.append(measured(place, monitor, size))
         finally:
             monitor.close()
-    table = {
-        name: [(each[name], _said(name, each[name])) for each in found] for name in found[0]
-    }
+    table = {name: [(each[name], _said(name, each[name])) for each in found] for name in found[0]}
     print(rows("bots", SIZES, table), flush=True)
 
 

@@ -1,7 +1,8 @@
 """How what depends on the number of follows grows, from 1 to 20.
 
 So many follows of one pod that writes steadily, in one process that follows and an API server in
-another; and so many `logs --follow` of a whole bot, each in a channel of its own, with what it calls Slack for them.
+another; and so many `logs --follow` of a whole bot, each in a channel of its own, of a gateway that
+answers requests, with what the bot calls Slack for them. A bot keeps 20 at most, ten of one person.
 """
 
 import multiprocessing
@@ -17,12 +18,15 @@ from deploy.logs.following import Following, Pods
 from tests.bench.beds import Bed, bed
 from tests.bench.growing import rows
 from tests.support.log_api import LogApi
+from tests.support.traffic import traffic
 from tests.support.waiting import until
 
 SIZES = (1, 5, 20)
 _RATE, _SECONDS = 500, 10
 _CALLS_SECONDS = 20.0
-_FOLLOWED = "legacy-9"
+_REQUESTS = 5
+"""That the followed gateway answers each second."""
+_PEOPLE = ("ana", "ivy")
 
 
 def followed(follows: int) -> dict[str, float]:
@@ -80,10 +84,10 @@ def _mib() -> float:
 def calls(place: Bed, follows: int, begun: int) -> float:
     """The calls of Slack a second for so many follows of which some were begun."""
     for number in range(begun, follows):
-        ivy = place.person("ivy", f"follow-{number}")
-        ivy.types(f"logs west/dev/{_FOLLOWED} --follow")
-        ivy.sees("Stop|Following|following", 60)
-    time.sleep(3)
+        person = place.person(_PEOPLE[number % 2], f"follow-{number}")
+        person.types("logs west/dev/edge-1 --follow")
+        person.sees("kept current", 60)
+    time.sleep(5)
     before = _called(place)
     time.sleep(_CALLS_SECONDS)
     return (_called(place) - before) / _CALLS_SECONDS
@@ -112,9 +116,14 @@ def main() -> None:
     called = []
     with bed(_world) as place:
         place.bot()
-        for size in SIZES:
-            called.append(calls(place, size, begun))
-            begun = size
+        ana = place.person("ana")
+        plan = ana.plans("deploy contoso/edge-1 --to west/dev --tag 2.11.1 --replicas 1")
+        ana.clicks(plan, "Confirm")
+        ana.sees_at(plan, "1 of 1 pods ready after")
+        with traffic(place.kubeconfig, "west", "dev", "edge-1", rate=_REQUESTS):
+            for size in SIZES:
+                called.append(calls(place, size, begun))
+                begun = size
     table = {
         "lines a second, all": [(each["lines"], f"{each['lines']:.0f}") for each in found],
         "a processor's share": [(each["processor"], f"{each['processor']:.1%}") for each in found],

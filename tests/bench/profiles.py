@@ -73,7 +73,9 @@ def main() -> None:
         paths = Paths(place, Path(name))
         paths.apply(0, paths.plan(0))
         paths.status(0)
-        _print(f"status, {_TIMES} times", paths.taken(lambda: [paths.status(n) for n in range(_TIMES)]))
+        _print(
+            f"status, {_TIMES} times", paths.taken(lambda: [paths.status(n) for n in range(_TIMES)])
+        )
         planned, ended = pstats.Stats(), pstats.Stats()
         for number in range(1, _ROUNDS + 1):
             # One after the other: open plans of one gateway are read for each other's messages.

@@ -33,10 +33,12 @@ def main() -> list[Result]:
         starts = [_started(place, ours=True) for _ in range(_TIMES)]
         peers = [_started(place, ours=False) for _ in range(_TIMES)]
         idle, idle_peer = _idle(place, ours=True), _idle(place, ours=False)
-        with tempfile.TemporaryDirectory(prefix="bench-start-") as name:
-            with plane_in(Path(name)) as plane:
-                fill(plane, GATEWAYS, 1)
-                full = _full(place, plane)
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-start-") as name,
+            plane_in(Path(name)) as plane,
+        ):
+            fill(plane, GATEWAYS, 1)
+            full = _full(place, plane)
     ready, peer = statistics.median(starts), statistics.median(peers)
     results = [
         Result(

@@ -158,9 +158,7 @@ def cached(plane: ControlPlane) -> Iterator[tuple[ClusterCache, Counting]]:
         cache.stop(Deadline.after(5))
 
 
-def shown(
-    cache: ClusterCache, levels: Levels, gateways: int = GATEWAYS, pods: int = PODS
-) -> None:
+def shown(cache: ClusterCache, levels: Levels, gateways: int = GATEWAYS, pods: int = PODS) -> None:
     """Everything that `status` does between the command and Slack, but asking pods for their link:
     with so many that is done in rounds, beside it."""
     snapshot = cache.read(wait=120)

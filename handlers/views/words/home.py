@@ -58,7 +58,7 @@ def unreadable(requests: Sequence[str]) -> str:
     )
 
 
-def unread(requests: int) -> str:
+def left(requests: int) -> str:
     """That so many requests are open beyond those that were read."""
     return f"{requests} more requests are open. Only those that are due first were read."
 

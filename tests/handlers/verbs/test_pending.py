@@ -9,8 +9,11 @@ import pytest
 import redis.connection
 
 from bot.sandbox.valkey import Valkey
+from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.gateway import GatewayRef
+from deploy.health.levels import Levels
+from handlers import home
 from handlers.verbs import pending
 from handlers.views.reply import Reply
 from tests.support.actions import ask, by_approvers
@@ -39,6 +42,21 @@ def asked(changes: Changes, since: int, until: int) -> None:
         name = "".join(_LETTERS[number // 10**place % 10] for place in range(6))
         ref = GatewayRef("west", "prod", f"edge-{number}")
         ask(changes.store, name, ref=ref, policy=by_approvers(), ttl=3600)
+
+
+def home_needs(changes: Changes, client: Any) -> home.Needs:
+    """What the Home tab is drawn from where there are no clusters."""
+    return needs(
+        home.Needs,
+        store=changes.store,
+        decider=changes.decider,
+        authority=changes.authority,
+        caches={},
+        levels=Levels({}),
+        environments=changes.environments,
+        windows=changes.windows,
+        audit=AuditLog(client),
+    )
 
 
 def shown(changes: Changes, user: str) -> Reply:
@@ -92,12 +110,16 @@ def test_all_open_requests_are_counted_and_those_that_one_may_decide(changes: Ch
     assert "… and 20 more requests." in json.dumps(reply.blocks, ensure_ascii=False)
 
 
-def test_more_requests_than_are_read_are_counted_and_that_is_said(changes: Changes) -> None:
+def test_more_requests_than_are_read_are_counted_and_that_is_said(
+    changes: Changes, server: Valkey
+) -> None:
     asked(changes, 0, 503)
     listing = changes.store.listing()
     assert (len(listing.actions), listing.more) == (500, 3)
     reply = shown(changes, "U9")
     assert reply.text == "503 open requests"
+    home_tab = home.drawn(home_needs(changes, connect(server.url)), "U9")
+    assert "3 more requests are open." in json.dumps(home_tab.view)
     said = json.dumps(reply.blocks, ensure_ascii=False)
     assert "… and 493 more requests." in said
     assert "Only the 500 requests that are due first were read." in said
