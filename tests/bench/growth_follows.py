@@ -26,7 +26,9 @@ _RATE, _SECONDS = 500, 10
 _CALLS_SECONDS = 20.0
 _REQUESTS = 5
 """That the followed gateway answers each second."""
+_SERVICE = "edge-1-live-traffic"
 _PEOPLE = ("ana", "ivy")
+_COMMAND = "deploy contoso/edge-1 --to west/dev --tag 2.11.1 --replicas 1"
 
 
 def followed(follows: int) -> dict[str, float]:
@@ -117,10 +119,10 @@ def main() -> None:
     with bed(_world) as place:
         place.bot()
         ana = place.person("ana")
-        plan = ana.plans("deploy contoso/edge-1 --to west/dev --tag 2.11.1 --replicas 1")
+        plan = ana.plans(_COMMAND)
         ana.clicks(plan, "Confirm")
         ana.sees_at(plan, "1 of 1 pods ready after")
-        with traffic(place.kubeconfig, "west", "dev", "edge-1", rate=_REQUESTS):
+        with traffic(place.kubeconfig, "west", "dev", _SERVICE, rate=_REQUESTS):
             for size in SIZES:
                 called.append(calls(place, size, begun))
                 begun = size

@@ -30,12 +30,16 @@ _TIMES = 20
 _IDS = itertools.count()
 _POLICY = by_approvers(1, People(groups=("S0APPROVE",)), "production-west")
 _LETTERS = "ABCDEFGHJK"
+_CHANNELS = 100
+"""Over so many the messages are spread: one takes a message a second."""
 
 
 def measured(place: Bed, store: ActionStore, monitor: Monitor, waiting: int) -> dict[str, float]:
     """Seconds, and commands a second, while so many wait."""
     for _ in range(waiting - len(store.listing().actions)):
         _ask(store)
+    redis = connect(place.redis)
+    until(lambda: redis.zcard("gateway-bot:{messages}:owed") == 0, "all messages", 400)
     time.sleep(_SETTLING_SECONDS)
     began = monitor.now()
     time.sleep(_SECONDS)
@@ -59,7 +63,7 @@ def _ask(store: ActionStore) -> str:
     name = "".join(_LETTERS[digit] for digit in digits)
     ref = GatewayRef("west", "prod", f"edge-{number}")
     actions.ask(store, name, ref=ref, policy=_POLICY, ttl=3600, requester="U0ANA",
-                origin={"channel": "C0GWOPS"})  # fmt: skip
+                origin={"channel": f"C0BENCH{number % _CHANNELS}"})  # fmt: skip
     return name
 
 
@@ -98,6 +102,13 @@ def _pending(place: Bed) -> float:
     return float(answered - entries("delivery")[0]["at"])
 
 
+def _world(world: dict[str, Any]) -> None:
+    world["channels"] += [
+        {"id": f"C0BENCH{one}", "name": f"bench-{one}", "topic": "Waiting"}
+        for one in range(_CHANNELS)
+    ]
+
+
 def said(name: str, value: float) -> str:
     """A figure by its name."""
     if name in ("Redis commands, idle", "with those inside of scripts"):
@@ -107,7 +118,7 @@ def said(name: str, value: float) -> str:
 
 def main() -> None:
     """Print the table."""
-    with bed() as place:
+    with bed(_world) as place:
         place.bot()
         store = ActionStore(connect(place.redis), CODEC)
         monitor = Monitor(place.socket)

@@ -37,7 +37,7 @@ class Profiles:
             finally:
                 profile.disable()
 
-        threading.Thread.run = profiled  # type: ignore[method-assign]
+        threading.Thread.run = profiled  # type: ignore[assignment, method-assign]
         signal.signal(signal.SIGUSR1, self._write)
 
     def begun(self) -> cProfile.Profile:
@@ -64,7 +64,7 @@ class _Snapshot:
 
     def __init__(self, profile: cProfile.Profile) -> None:
         profile.snapshot_stats()
-        self.stats: Any = profile.stats  # type: ignore[attr-defined]  # set by snapshot_stats
+        self.stats: Any = profile.stats  # set by snapshot_stats
 
     def create_stats(self) -> None:
         """It has them."""

@@ -62,6 +62,11 @@ class Paths:
         ana.clicks(plan, "Confirm")
         ana.sees_at(plan, "1 of 1 pods ready after", 120)
 
+    def statuses(self) -> None:
+        """Look at all gateways, several times."""
+        for number in range(_TIMES):
+            self.status(number)
+
     def status(self, number: int) -> None:
         """Look at all gateways."""
         self._place.person("ana", f"bench-{number % _TIMES}").is_told("status", "edge-1")
@@ -73,9 +78,7 @@ def main() -> None:
         paths = Paths(place, Path(name))
         paths.apply(0, paths.plan(0))
         paths.status(0)
-        _print(
-            f"status, {_TIMES} times", paths.taken(lambda: [paths.status(n) for n in range(_TIMES)])
-        )
+        _print(f"status, {_TIMES} times", paths.taken(paths.statuses))
         planned, ended = pstats.Stats(), pstats.Stats()
         for number in range(1, _ROUNDS + 1):
             # One after the other: open plans of one gateway are read for each other's messages.

@@ -73,7 +73,7 @@ class Trips:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        kind = redis.connection.AbstractConnection
+        kind: Any = redis.connection.AbstractConnection
         send = kind.send_packed_command
 
         def counted(connection: Any, *arguments: Any, **options: Any) -> Any:
