@@ -65,6 +65,8 @@ def actions(config: Path, *, stuck: bool = False) -> int:
     )
     for name in listing.unreadable:
         print(f"{name}  cannot be read: a newer bot wrote it, or it is damaged")
+    if listing.more:
+        print(f"{listing.more} more are open; the {len(listing.actions)} due first were read")
     return 0
 
 

@@ -131,6 +131,7 @@ def read(needs: Needs, user: str, now: float) -> view.Home:
         unread=unread,
         notes=[
             *([words.unreadable(listing.unreadable)] if listing.unreadable else []),
+            *([words.left(listing.more)] if listing.more else []),
             *found.unseen,
             *found.left_out,
         ],

@@ -33,10 +33,11 @@ class Interruption(StrEnum):
 
 @dataclass(frozen=True)
 class Listing:
-    """Actions, and the names of those that this bot cannot read."""
+    """Actions, and the names of those that this bot cannot read; `more` is how many were left out."""
 
     actions: tuple[Action, ...]
     unreadable: tuple[str, ...] = field(default=())
+    more: int = 0
 
 
 class ActionReader:
@@ -64,13 +65,16 @@ class ActionReader:
 
     @redis_errors
     def listing(self) -> Listing:
-        """Pending and running actions, oldest first, and which of them cannot be read."""
+        """Pending and running actions, oldest first, and which of them cannot be read. Of very many,
+        those that are due first."""
         records = self._records
         ids = [str(i) for i in records.client.zrange(records.due_key, 0, _OPEN_LIMIT - 1)]
+        full = len(ids) == _OPEN_LIMIT
+        more = records.client.zcard(records.due_key) - _OPEN_LIMIT if full else 0
         found = self._read(ids)
         waiting = [action for action in found.actions if not action.final]
         ordered = sorted(waiting, key=lambda action: (action.created_at, action.id))
-        return Listing(tuple(ordered), found.unreadable)
+        return Listing(tuple(ordered), found.unreadable, max(0, more))
 
     @redis_errors
     def versions(self) -> dict[str, int]:

@@ -37,10 +37,10 @@ class Record:
         values: dict[str, Any] = {}
         for field in self.fields:
             found = _found(given, field.path)
-            at = join(path, field.path)
             if found is not None:
-                _put(values, field.attr, field.value.read(found, at))
-            elif self.default(field) is dataclasses.MISSING:
+                _put(values, field.attr, field.value.read(found, join(path, field.path)))
+            elif field.path in self._required:
+                at = join(path, field.path)
                 raise InvalidInput(f"{at} is missing.", field=at)
         return _build(self.cls, values)
 
@@ -58,6 +58,12 @@ class Record:
     def default(self, field: Field) -> Any:
         """What the value is when nothing is said; MISSING where something must be."""
         return _default(self.cls, field.attr)
+
+    @functools.cached_property
+    def _required(self) -> frozenset[str]:
+        return frozenset(
+            field.path for field in self.fields if self.default(field) is dataclasses.MISSING
+        )
 
     @functools.cached_property
     def _tree(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`/gateway pending`: open requests, and which of them one may decide."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from deploy.access import Right
@@ -14,7 +14,7 @@ from handlers.lanes import Lane
 from handlers.slack.payloads import Request
 from handlers.verbs.verb import Verb
 from handlers.views import approvals as view
-from handlers.views.allowed import Allowed
+from handlers.views.allowed import Allowed, sorted_for
 from handlers.views.reply import Reply
 from handlers.views.words.help import Group
 
@@ -31,9 +31,15 @@ class Needs:
 def run(needs: Needs, request: Request) -> Reply:
     """Open requests, and which of them this person may decide."""
     listing = needs.store.listing()
-    rows = [(action, _allowed(needs, action, request.user)) for action in listing.actions]
+    user = request.user
+    deciding = {action.id for action in decidable(needs, listing.actions, user)}
+    rows = sorted_for(user, [(each, _counted(each, deciding)) for each in listing.actions])
+    # Why one may do no more takes a trip to Redis for each: it is asked only for those that are shown.
+    shown = [(action, _allowed(needs, action, user)) for action, _ in rows[: view.SHOWN]]
     environment_of = needs.authority.environment
-    return view.pending(rows, request.user, listing.unreadable, environment_of)
+    return view.pending(
+        [*shown, *rows[view.SHOWN :]], user, listing.unreadable, environment_of, more=listing.more
+    )
 
 
 def decidable(needs: Needs, actions: Sequence[Action], user: str) -> tuple[Action, ...]:
@@ -43,6 +49,10 @@ def decidable(needs: Needs, actions: Sequence[Action], user: str) -> tuple[Actio
         return needs.decider.decidable(actions, user)
     except GatewayBotError:
         return ()
+
+
+def _counted(action: Action, deciding: Collection[str]) -> Allowed:
+    return Allowed(frozenset(), decides=action.id in deciding)
 
 
 def _allowed(needs: Needs, action: Action, user: str) -> Allowed:

@@ -11,7 +11,7 @@ from handlers.views.places import EnvironmentOf
 from handlers.views.reply import Block, Reply
 from handlers.views.text import button, context, counted, header, section
 
-_SHOWN = 10
+SHOWN = 10
 """As many as a message holds (about 13,000 characters), each with all that tells it from others."""
 
 
@@ -20,27 +20,33 @@ def pending(
     user: str,
     unreadable: Sequence[str] = (),
     environment_of: EnvironmentOf | None = None,
+    *,
+    more: int = 0,
 ) -> Reply:
-    """Each action with what the person who asks may do about it."""
+    """Each action with what the person who asks may do about it; `more` are open that were not read."""
     left = [_unreadable(unreadable)] if unreadable else []
     if not rows:
         text = "No requests are open."
         return Reply(text, (section(f":ok_hand: {text}"), *left))
     rows = sorted_for(user, rows)
-    text = counted(len(rows), "open request")
+    text = counted(len(rows) + more, "open request")
     mine = sum(allowed.decides for _, allowed in rows)
     if mine:
         text += f", {mine} for you to decide"
     blocks: list[Block] = [header(text)]
-    blocks += [_row(action, allowed, environment_of) for action, allowed in rows[:_SHOWN]]
-    if len(rows) > _SHOWN:
-        blocks.append(context(f"… and {counted(len(rows) - _SHOWN, 'more request')}."))
+    blocks += [_row(action, allowed, environment_of) for action, allowed in rows[:SHOWN]]
+    if len(rows) + more > SHOWN:
+        blocks.append(context(f"… and {counted(len(rows) + more - SHOWN, 'more request')}."))
+    if more:
+        blocks.append(
+            context(f":warning: Only the {len(rows)} requests that are due first were read.")
+        )
     return Reply(text, (*blocks, *left))
 
 
 def _unreadable(names: Sequence[str]) -> Block:
     """What a newer bot wrote, or what is damaged: named, for it is there."""
-    listed = ", ".join(f"`{name}`" for name in names[:_SHOWN])
+    listed = ", ".join(f"`{name}`" for name in names[:SHOWN])
     return context(
         f":warning: This version of the bot cannot read {listed}. Run the same version everywhere."
     )

@@ -22,6 +22,7 @@ import yaml
 from deploy.actions import scripts as actions
 from deploy.actions.connection import connect
 from handlers.messages import scripts
+from tests.bench.results import Result
 from tests.support.demo import Demo, Message, Person, words
 from tests.support.processes import ROOT
 from tests.support.waiting import until
@@ -262,7 +263,7 @@ def _demo(directory: Path) -> Iterator[Demo]:
         made.stop()
 
 
-def main() -> None:
+def main() -> list[Result]:
     """Print the table."""
     found = measure()
     per_second = found.idle.sent / SECONDS
@@ -293,6 +294,19 @@ def main() -> None:
             f"{_reached(each <= _PER_CALL_REACH)})   {what}: {sent.for_calls:.0f} for {posted} calls, "
             f"of {sent.sent} that the bot sent"
         )
+    least = f"≤ {_DEPLOYMENT_REACH:.0f}"
+    return [
+        Result(
+            *("idle Redis commands", f"{WAITING} actions wait", f"{per_second:.1f}/s"),
+            *(f"< {_IDLE_REACH:.0f}/s", per_second < _IDLE_REACH),
+        ),
+        Result("Slack calls", "one deployment", str(one), least, one <= _DEPLOYMENT_REACH),
+        Result(
+            *("Slack calls", f"each of {AT_ONCE} at once", f"{many:.1f}"),
+            f"{least}, none over a limit ({found.refused} were)",
+            many <= _DEPLOYMENT_REACH and not found.refused,
+        ),
+    ]
 
 
 def _by_method(calls: Sequence[str]) -> str:

@@ -44,7 +44,7 @@ def measured() -> tuple[Row, int]:
         peer = median(lambda: kubectl(*FACTS), 3)
         with cached(plane) as (cache, connection):
             cache.read(wait=60)
-            given = _needs(client, {"west": cache})
+            given = needs_of(client, {"west": cache})
             home.drawn(given, _APPROVER)
             connection.lists = connection.others = 0
             ours = median(lambda: home.drawn(given, _APPROVER), 20)
@@ -63,7 +63,8 @@ def _redis(directory: Path) -> Iterator[Any]:
         server.stop()
 
 
-def _needs(client: Any, caches: Any) -> home.Needs:
+def needs_of(client: Any, caches: Any) -> home.Needs:
+    """What the tab is drawn from, with requests that wait and a trail."""
     changes = Changes(client)
     audit = AuditLog(client)
     for number in range(_REQUESTS):

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from deploy.gateway import GatewayRef
 from deploy.observed.pods import token_secret_of
 from deploy.rendering.manifests import render
 from deploy.specs.annotation import spec_from_text
+from tests.bench.results import Result, milliseconds
 from tests.cluster.conftest import named_west
 from tests.support.control_plane import ControlPlane, Process, built
 from tests.support.demo import Demo, Person
@@ -39,6 +41,8 @@ from tests.support.waiting import until
 
 ROUNDS = 5
 REACH = 0.3
+UPDATE_SECONDS = 1.0
+"""A message is updated once a second."""
 _OURS, _PEERS = "dev", "peer"
 _TAGS = ("2.11.1", "2.12.1")
 _CHANNELS = 20
@@ -64,6 +68,9 @@ class Taken:
     plan: list[float] = field(default_factory=list)
     apply: list[float] = field(default_factory=list)
     requests: list[tuple[int, int]] = field(default_factory=list)
+    behind: list[float] = field(default_factory=list)
+    """By how much the message that says that all pods are ready came after `kubectl rollout status` had
+    returned, of the same rollout."""
 
     @property
     def whole(self) -> list[float]:
@@ -73,21 +80,23 @@ class Taken:
         return [sum(each) for each in zip(self.plan, self.apply, strict=True)]
 
 
-def main() -> None:
+def main() -> list[Result]:
     """Print the table."""
     binary = built()
     if binary is None:
         print("left out: there is no control plane; `make controlplane` builds one")
-        return
+        return []
     with tempfile.TemporaryDirectory(prefix="bench-plan-") as name:
         directory = Path(name)
         process = Process(binary, directory / "plane")
         process.start()
         try:
             with _demo(process.plane, directory) as demo:
-                _print(Bench(demo, process.plane, directory).measured())
+                found = Bench(demo, process.plane, directory).measured()
         finally:
             process.stop()
+    _print(found)
+    return list(_results(found))
 
 
 class Bench:
@@ -140,14 +149,29 @@ class Bench:
         taken.plan.append(ended - began)
         planned = len(self._asked(began, ended))
         log = _Log(self._demo)
-        person.clicks(plan, "Confirm")
-        person.sees_at(plan, "1 of 1 pods ready after", 120)
+        with ThreadPoolExecutor(1) as beside:
+            name = command.split()[1].rpartition("/")[2]
+            returned = beside.submit(self._rolled_out, name, self._generation(name))
+            person.clicks(plan, "Confirm")
+            person.sees_at(plan, "1 of 1 pods ready after", 120)
+            taken.behind.append(log.updated("1 of 1 pods ready after") - returned.result())
         began = log.first("delivery")
         written = [each for each in self._asked(began) if each.writes and not each.lease]
         (applied,) = [each for each in written if each.resource == "deployments"]
         assert applied == written[-1], written
         taken.apply.append(applied.ended - began)
         taken.requests.append((planned, len(self._asked(began, applied.ended))))
+
+    def _generation(self, name: str) -> int:
+        """Of its Deployment; 0 where there is none."""
+        path = f"/apis/apps/v1/namespaces/{_OURS}/deployments/{name}"
+        return 0 if self._api.gone(path) else int(self._api.get(path)["metadata"]["generation"])
+
+    def _rolled_out(self, name: str, generation: int) -> float:
+        """When `kubectl rollout status` returned, which is started once the Deployment has changed."""
+        until(lambda: self._generation(name) > generation, "a change", 120)
+        self._kubectl("rollout", "status", "-n", _OURS, f"deployment/{name}")
+        return time.time()
 
     def _peers(self, name: str, taken: Taken, *, changes: bool) -> None:
         given = ("-n", _PEERS, "-f", str(self._file))
@@ -248,6 +272,16 @@ class _Log:
             )
         )
 
+    def updated(self, text: str) -> float:
+        """When the first update with that text was made, in epoch seconds."""
+        return float(
+            next(
+                each["at"]
+                for each in self._entries("request")
+                if each["method"] == "chat.update" and text in json.dumps(each["args"])
+            )
+        )
+
     def _entries(self, kind: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._demo.get("log", kind=kind, after=str(self._after))[
             "entries"
@@ -301,6 +335,24 @@ def _print(found: Mapping[tuple[str, str], tuple[Taken, Taken]]) -> None:
             print(f"  {part:6} {_said(taken)}   {peer} {_said(theirs)}")
         planned, applied = (sorted(each) for each in zip(*ours.requests, strict=True))
         print(f"  requests: {_spread(planned)} for the plan, {_spread(applied)} for the apply")
+
+
+def _results(found: Mapping[tuple[str, str], tuple[Taken, Taken]]) -> Iterator[Result]:
+    for (spec, case), (ours, peers) in found.items():
+        own, theirs = statistics.median(ours.whole), statistics.median(peers.whole)
+        yield Result(
+            *("plan and apply", f"{spec} spec, {case}", milliseconds(own), f"≤ {REACH}×"),
+            *(own / theirs <= REACH, milliseconds(theirs), own / theirs),
+        )
+    behind = sorted(each for ours, _ in found.values() for each in ours.behind)
+    median = statistics.median(behind)
+    yield Result(
+        "last pod ready to message",
+        f"after `kubectl rollout status` returned, {len(behind)} rollouts",
+        f"{median * 1000:+.0f} ms ({behind[0] * 1000:+.0f} to {behind[-1] * 1000:+.0f})",
+        f"one Slack update: < {UPDATE_SECONDS:.0f} s",
+        median < UPDATE_SECONDS,
+    )
 
 
 def _said(taken: Sequence[float]) -> str:

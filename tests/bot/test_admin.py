@@ -85,6 +85,18 @@ def test_actions_that_have_not_ended_are_listed_with_whoever_has_them(
     assert "AAAAAA" not in capsys.readouterr().out
 
 
+def test_actions_beyond_those_that_are_read_are_counted(
+    store: ActionStore, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(502):
+        digits = [number // 10**place % 10 for place in range(6)]
+        ask(store, "".join("ABCDEFGHJK"[digit] for digit in digits))
+    assert admin.actions(config) == 0
+    *rows, last = capsys.readouterr().out.splitlines()
+    assert len(rows) == 501
+    assert last == "2 more are open; the 500 due first were read"
+
+
 def test_an_action_whose_bot_is_gone_is_listed_as_stuck(
     store: ActionStore, server: Valkey, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,11 @@ def unreadable(requests: Sequence[str]) -> str:
     )
 
 
+def left(requests: int) -> str:
+    """That so many requests are open beyond those that were read."""
+    return f"{requests} more requests are open. Only those that are due first were read."
+
+
 def outage(name: str) -> str:
     """The headline of a production gateway that serves nobody."""
     return f":rotating_light: *Production outage: {name}*"
