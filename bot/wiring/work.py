@@ -71,6 +71,7 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
         report=report,
         ending=ending,
         rooms=lambda action: changes.carrying[action.kind].rooms(action),
+        paused=changes.authority.paused,
     )
     runner = Runner(
         stores.store,
