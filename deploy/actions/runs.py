@@ -59,8 +59,8 @@ class Runs:
         `rooms` names those of which an action needs one to itself while it runs, so that no more
         actions run at a time than there are rooms, on all bots together; none where there is no
         bound. `paused` is the pause that keeps one from beginning; it raises Unavailable where that
-        cannot be read, and then nothing begins. `patience` is for how many seconds a cluster that does not answer is asked for the
-        gateway's Lease.
+        cannot be read, and then nothing begins. `patience` is for how many seconds a cluster that
+        does not answer is asked for the gateway's Lease.
         """
         self._store = store
         self._leases = leases

@@ -303,3 +303,20 @@ def test_a_pause_of_what_only_a_newer_bot_knows_holds_everywhere(client: Any) ->
 )
 def test_a_pause_is_read_as_it_was_written(pause: Pause) -> None:
     assert pause_of(json.loads(json.dumps(pause.to_mapping()))) == pause
+
+
+def test_a_pause_that_is_over_is_told_until_it_is_forgotten_and_one_begun_anew_is_kept(
+    client: Any, store: ActionStore
+) -> None:
+    pauses = Pauses(client)
+    pauses.begin(CLUSTER, "east", reason="x", by=BY)
+    over = pauses.begin(CLUSTER, "west", reason="x", by=BY, until=store.now() - 1)
+    assert pauses.ended() == (over,)
+    assert pauses.ended() == (over,)
+    pauses.begin(CLUSTER, "west", reason="longer", by=BY)
+    pauses.forget(over)
+    assert [each.name for each in pauses.all()] == ["east", "west"]
+    pauses.begin(CLUSTER, "west", reason="x", by=BY, until=store.now() - 1)
+    pauses.forget(over)
+    assert pauses.ended() == ()
+    assert client.hkeys("gateway-bot:{pauses}") == ["cluster:east"]
