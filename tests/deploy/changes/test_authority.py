@@ -178,12 +178,12 @@ def test_a_refusal_says_what_is_refused_and_who_may(people: People) -> None:
     asked = Environment("p", requesters=Approvers(("U5",)), approval=Approval(APPROVERS))
     made = authority(asked, people=people)
     for right, said in (
-        (Right.ASK, "You may not request changes in p."),
+        (Right.ASK, "You are not allowed to request changes in p."),
         (Right.INSPECT, "Only those who request or approve changes in p may read logs"),
         (Right.SNOOZE, "may snooze warnings there"),
         (Right.OPEN_WINDOW, "Only approvers of p may open an approval window there."),
         (Right.CLOSE_WINDOW, "Only approvers of p may close an approval window there."),
-        (Right.RESUME, "You may not resume automatic rotation in p."),
+        (Right.RESUME, "You are not allowed to resume automatic rotation in p."),
     ):
         with pytest.raises(NotAllowed, match=said) as refused:
             made.check(right, "U3", asked)
@@ -220,7 +220,7 @@ def test_an_action_is_decided_on_by_who_may_and_by_nobody_else(people: People) -
 def test_a_request_is_refused_to_whoever_may_not_ask_in_that_channel(people: People) -> None:
     made = over(people, None, dataclasses.replace(PRODUCTION, channels=("C9",)))
     made.check_request(PROD, "U1", "C9")
-    with pytest.raises(NotAllowed, match="may not be requested from this channel") as refused:
+    with pytest.raises(NotAllowed, match="cannot be requested from this channel") as refused:
         made.check_request(PROD, "U1", "C1")
     assert refused.value.verdict.channels == ("C9",)
     made.check_request(DEV, "U1", "C1")
