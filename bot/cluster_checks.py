@@ -16,7 +16,7 @@ def cluster_works(cluster: Cluster) -> str:
     missing = _not_granted(cluster, _WATCHED)
     if missing:
         raise Unavailable(
-            f"The bot may not {', '.join(missing)} in all namespaces.",
+            f"The bot is not allowed to {', '.join(missing)} in all namespaces.",
             meaning="It would not see any gateways there.",
             remedy=cluster.places.rights,
         )
@@ -32,7 +32,7 @@ def cluster_works(cluster: Cluster) -> str:
     helpful = _not_granted(cluster, _helpful(cluster))
     if helpful:
         raise Doubtful(
-            f"{found}. The bot may not {', '.join(helpful)} in all namespaces.",
+            f"{found}. The bot is not allowed to {', '.join(helpful)} in all namespaces.",
             meaning=(
                 "Gateways of these kinds are shown only while they have pods. Without "
                 "ConfigMaps, gateways that only their settings identify are not recognized. "
@@ -56,9 +56,9 @@ def _listed(cluster: Cluster, version: str) -> str:
             continue
         needed, helpful = _missing(cluster, namespace, rights)
         if needed:
-            failed.append(f"{namespace}: The bot may not {', '.join(needed)}.")
+            failed.append(f"{namespace}: The bot is not allowed to {', '.join(needed)}.")
         elif helpful:
-            doubted.append(f"{namespace}: The bot may not {', '.join(helpful)}.")
+            doubted.append(f"{namespace}: The bot is not allowed to {', '.join(helpful)}.")
         else:
             told.append(namespace)
     works = f"Kubernetes {version}, {cluster.places.text}"

@@ -2,7 +2,8 @@
 
 import difflib
 import shlex
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,16 @@ from bot import admin
 from bot.audit import moment_of
 from bot.clients import environments_of
 from bot.settings import Settings, load_settings
-from deploy.access import environment_of
+from deploy.access import Environment, environment_of
 from deploy.actions.action import Action, State
 from deploy.actions.connection import now_of
-from deploy.actions.pauses import CLUSTER, ENVIRONMENT, LATEST, Pause, Pauses, holding
+from deploy.actions.pauses import CLUSTER, ENVIRONMENT, LATEST, Pause, Pauses, holding, waits_for
 from deploy.actions.records import canonical
 from deploy.changes.decide import checked_reason
 from deploy.errors import Conflict, InvalidInput, NotFound
 from deploy.times import minute_of
 from handlers.messages.home_tabs import HomeReaders
+from handlers.messages.pauses_shown import may_show, show_anew
 
 
 def pause(
@@ -42,14 +44,15 @@ def pause(
     _record(config, redis, "paused", begun, who, f"{why}{f' ({until_then[1:]})' if end else ''}")
     held, running = _concerned(config, begun)
     _show_anew(config, redis, held)
+    kept = pauses.replicated()
     print(f"{scope.capitalize()} {name} is paused{until_then}. No action starts there.")
     print("Automatic token rotation continues. Approved actions wait, for a day at most.")
-    for each in _approved(held):
+    for each in _approved(held, begun, environments_of(settings)):
         print(_line(each, "waits"))
     for each in running:
         print(_line(each, "is running and continues to its end"))
     print(f"Resume it with: gateway-bot admin resume --{scope} {shlex.quote(name)}")
-    return 0
+    return _status(kept)
 
 
 def resume(
@@ -71,17 +74,18 @@ def resume(
     _record(config, redis, "resumed", ended, who, admin.one_line(reason))
     held, _ = _concerned(config, ended)
     _show_anew(config, redis, held)
+    kept = pauses.replicated()
     print(f"{scope.capitalize()} {name} is resumed.")
     left, environments = pauses.all(), environments_of(settings)
-    for each in _approved(held):
+    for each in _approved(held, ended, environments):
         still = holding(each, left, environments)
         print(_line(each, f"waits: {still.scope} {still.name} is paused" if still else "starts"))
-    return 0
+    return _status(kept)
 
 
 def listing(config: Path) -> int:
     """Print what is paused, with how many approved actions wait for it."""
-    rows = []
+    rows, environments = [], environments_of(load_settings(config))
     for each in Pauses(admin.redis_with(config)).all():
         held, _ = _concerned(config, each)
         rows.append(
@@ -89,7 +93,7 @@ def listing(config: Path) -> int:
                 f"{each.scope} {each.name}",
                 minute_of(each.since) if each.since is not None else "",
                 minute_of(each.until) if each.until is not None else "resumed",
-                str(len(_approved(held))),
+                str(len(_approved(held, each, environments))),
                 admin.one_line(each.by),
                 admin.one_line(each.reason),
             )
@@ -129,25 +133,47 @@ def _record(config: Path, redis: Any, event: str, pause: Pause, who: str, reason
 
 
 def _concerned(config: Path, pause: Pause) -> tuple[list[Action], list[Action]]:
-    """The actions that this pause keeps from starting, once they are decided, and those that run there."""
+    """The actions that may show this pause and those that run there."""
     environments = environments_of(load_settings(config))
     held, running = [], []
     for each in admin.store_with(config).open():
         if each.state is not State.RUNNING:
-            held += [each] if holding(each, [pause], environments) else []
+            held += [each] if may_show(each, pause, environments) else []
         elif pause.covers(each.ref.cluster, environment_of(each.ref, environments).name):
             running.append(each)
     return held, running
 
 
 def _show_anew(config: Path, redis: Any, held: Iterable[Action]) -> None:
-    """Have bots look at these actions at once, and at the messages and Home tabs that show it."""
-    admin.store_with(config).look_again(each.id for each in held)
-    HomeReaders(redis).behind()
+    show_anew(admin.store_with(config), HomeReaders(redis), held)
 
 
-def _approved(held: Iterable[Action]) -> list[Action]:
-    return [each for each in held if each.state is State.APPROVED]
+def _approved(
+    held: Iterable[Action], pause: Pause, environments: Sequence[Environment]
+) -> list[Action]:
+    """Those among them that would start without this pause."""
+    return [
+        each
+        for each in held
+        if each.state is State.APPROVED
+        and (holding(each, [pause], environments) or _waits_for(each, pause))
+    ]
+
+
+def _waits_for(action: Action, pause: Pause) -> bool:
+    found = waits_for(action)
+    return found is not None and (found.scope, found.name) == (pause.scope, pause.name)
+
+
+def _status(kept: bool) -> int:
+    """The exit status: 1 where a failover of Redis could still undo it, which is said."""
+    if not kept:
+        print(
+            "No replica of Redis has confirmed this. If Redis fails over now, it may be undone: look "
+            "with gateway-bot admin list, and repeat the command where it was.",
+            file=sys.stderr,
+        )
+    return 0 if kept else 1
 
 
 def _line(action: Action, said: str) -> str:

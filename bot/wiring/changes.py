@@ -16,6 +16,7 @@ from deploy.changes.policies import Policies
 from deploy.changes.propose import ProposalSettings as ProposerSettings
 from deploy.changes.propose import Proposer
 from deploy.governance.governor import Governor
+from deploy.governance.requirements import TokenAuthority
 from deploy.governance.sightings import Sightings
 from deploy.kube.cluster import Cluster
 from deploy.plans.planning import Planner
@@ -93,6 +94,19 @@ def changes_of(
     at_once = stores.at_once
     kinds = by_name(table)
     clock = clock_of(stores.prompt)
+    governor = Governor(
+        Sightings(outside.caches, outside.instances),
+        stores.placements,
+        stores.admitted,
+        outside.instances,
+        outside.environments,
+        governed_by(settings),
+    )
+
+    def sharing(action: Action) -> TokenAuthority | None:
+        shared = kinds[action.kind].every_environment
+        return governor.required(action.plan, regenerates=True) if shared else None
+
     authority = Authority(
         outside.environments,
         identities_of(settings),
@@ -101,14 +115,7 @@ def changes_of(
         stores.windows,
         clock=clock,
         pauses=stores.pauses.all,
-    )
-    governor = Governor(
-        Sightings(outside.caches, outside.instances),
-        stores.placements,
-        stores.admitted,
-        outside.instances,
-        outside.environments,
-        governed_by(settings),
+        sharing=sharing,
     )
     policies = Policies(
         outside.environments, kinds, authority, stores.windows, governor.required, clock=clock

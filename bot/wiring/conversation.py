@@ -39,6 +39,7 @@ from handlers.messages.lost_messages import LostStore
 from handlers.messages.store import MessageStore
 from handlers.slack import choices
 from handlers.slack.acks import Acks
+from handlers.slack.form_clicks import FormClicks
 from handlers.slack.in_time import InTime
 from handlers.slack.payloads import Request, request_to_mapping, verb_of_click, verb_of_form
 from handlers.slack.progress import Progress
@@ -121,6 +122,7 @@ class ForVerbs:
     tracker: Tracker
     accept: Callable[[Request], None]
     choices: choices.Choices
+    form_clicks: FormClicks
     command: str
     image_repository: str
     regenerate_keys: bool
@@ -187,6 +189,7 @@ def for_verbs_of(
         tracker=Tracker(stores.prompt, stores.owner),
         accept=accepting(Gathering(stores.requests, pools["accepting"]), writing),
         choices=choices.Choices(sources, pools["choices"]),
+        form_clicks=FormClicks(stores.prompt),
         command=settings.slack.command,
         image_repository=image_repository(settings),
         regenerate_keys=settings.rotation.regenerate_keys,

@@ -23,6 +23,8 @@ from deploy.changes.decide import Authorized
 from deploy.rollouts.stopped import stopped
 from handlers.messages.action_messages import NAME, ActionMessages
 from handlers.messages.batch_messages import BatchMessages
+from handlers.messages.home_tabs import HomeReaders
+from handlers.messages.pauses_shown import report_ended
 from handlers.messages.store import MessageRecord
 from handlers.messages.window_messages import WindowMessages
 from handlers.verbs import window
@@ -71,6 +73,7 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
         report=report,
         ending=ending,
         rooms=lambda action: changes.carrying[action.kind].rooms(action),
+        paused=changes.authority.paused,
     )
     runner = Runner(
         stores.store,
@@ -95,6 +98,17 @@ def work_of(outside: Outside, stores: Stores, changes: Changes) -> Background:
             "windows",
             5.0,
             partial(window.report_ended, stores.windows, stores.store),
+        ),
+        Chore(
+            "ended pauses",
+            1.0,
+            partial(
+                report_ended,
+                stores.pauses,
+                stores.store,
+                HomeReaders(stores.redis),
+                outside.environments,
+            ),
         ),
         Chore("second looks", 5.0, looks.step),
         Chore("audit", 1.0, AuditPump(stores.redis, stores.codec, stores.audit).pump),

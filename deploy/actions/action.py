@@ -33,7 +33,14 @@ EDGES: Mapping[State, frozenset[State]] = {
     ),
     State.APPROVED: frozenset({State.RUNNING, State.CANCELLED, State.EXPIRED}),
     State.RUNNING: frozenset(
-        {State.SUCCEEDED, State.FAILED, State.STOPPED, State.UNKNOWN, State.SUPERSEDED}
+        {
+            State.APPROVED,
+            State.SUCCEEDED,
+            State.FAILED,
+            State.STOPPED,
+            State.UNKNOWN,
+            State.SUPERSEDED,
+        }
     ),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),

@@ -9,13 +9,14 @@ They are fields of one hash, read before each start. One that this bot cannot re
 """
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.access import Environment, environment_of
-from deploy.actions.action import Action
-from deploy.actions.connection import Script, redis_errors
+from deploy.actions.action import Action, State
+from deploy.actions.connection import Durability, Script, redis_errors
 from deploy.actions.records import canonical
 
 VERSION = 1
@@ -29,6 +30,16 @@ _READ = """
 local time = redis.call('TIME')
 return {string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), redis.call('HGETALL', KEYS[1])}
 """
+
+
+_FORGET = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local readable, pause = pcall(cjson.decode, redis.call('HGET', KEYS[1], ARGV[1]))
+if not readable or type(pause) ~= 'table' or type(pause['until']) ~= 'number' then return 0 end
+return pause['until'] * 1000 <= now and redis.call('HDEL', KEYS[1], ARGV[1]) or 0
+"""
+"""KEYS the pauses; ARGV the field of one, which may have begun anew since somebody saw that it was over."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,8 @@ def pause_of(fields: Mapping[str, Any]) -> Pause:
 
 def waits_for(action: Action) -> Pause | None:
     """The pause that an approved action was last seen to wait for."""
+    if action.state is not State.APPROVED:
+        return None
     stored = (action.progress or {}).get(PROGRESS)
     return pause_of(stored) if isinstance(stored, Mapping) else None
 
@@ -99,6 +112,8 @@ class Pauses:
         self._client = client
         self._key = f"{prefix}:{{pauses}}"
         self._read = Script(client, _READ)
+        self._forget = Script(client, _FORGET)
+        self._durability = Durability(client, prefix)
 
     @redis_errors
     def all(self) -> tuple[Pause, ...]:
@@ -106,12 +121,32 @@ class Pauses:
         return self._now()[1]
 
     @redis_errors
+    def ended(self) -> tuple[Pause, ...]:
+        """Those that ended at their time and that nobody has had forgotten yet."""
+        return self._now()[2]
+
+    @redis_errors
+    def forget(self, pause: Pause) -> None:
+        """What shows that it has ended is shown; not where it began anew meanwhile."""
+        self._forget(keys=[self._key], args=[f"{pause.scope}:{pause.name}"])
+
+    @redis_errors
+    def replicated(self, *, within: float = 5.0) -> bool:
+        """Whether a replica of Redis knows of what this has written, or there is none; waits for that
+        so many seconds."""
+        end = time.monotonic() + within
+        while not self._durability.confirmed():
+            if time.monotonic() >= end:
+                return False
+        return True
+
+    @redis_errors
     def begin(
         self, scope: str, name: str, *, reason: str, by: str, until: float | None = None
     ) -> Pause:
         """Pause it from now on. What is paused already has been so since then, and has this reason
         and end from now on."""
-        now, pauses = self._now()
+        now, pauses, _ = self._now()
         earlier = [each.since for each in pauses if (each.scope, each.name) == (scope, name)]
         pause = Pause(scope, name, reason, by, next(iter(earlier), None) or now, until)
         self._client.hset(self._key, f"{scope}:{name}", canonical(pause.to_mapping()))
@@ -124,13 +159,17 @@ class Pauses:
         self._client.hdel(self._key, f"{scope}:{name}")
         return held
 
-    def _now(self) -> tuple[float, tuple[Pause, ...]]:
+    def _now(self) -> tuple[float, tuple[Pause, ...], tuple[Pause, ...]]:
+        """Redis' time, those that hold then and those that are over."""
         at, flat = self._read(keys=[self._key])
         now = int(at) / 1000
         stored = zip(flat[::2], flat[1::2], strict=True)
-        found = [_decoded(str(field), text) for field, text in stored]
-        held = (each for each in found if each.until is None or each.until > now)
-        return now, tuple(sorted(held, key=lambda each: (each.scope, each.name)))
+        found = sorted(
+            (_decoded(str(field), text) for field, text in stored),
+            key=lambda each: (each.scope, each.name),
+        )
+        over = tuple(each for each in found if each.until is not None and each.until <= now)
+        return now, tuple(each for each in found if each not in over), over
 
 
 def _decoded(field: str, text: str) -> Pause:

@@ -52,7 +52,8 @@ class Runner:
         poll_seconds: float = 1.0,
     ) -> None:
         """`ready` raises Unavailable while it cannot be read whether an approved action may begin.
-        `paused` is the pause that keeps one from beginning now; it raises Unavailable, too.
+        `paused` is the pause that keeps one from beginning now, which needs no claim then; it raises
+        Unavailable, too.
         `on_change` is called with each action this runner changed."""
         self._store = store
         self._runs = runs
@@ -235,8 +236,6 @@ class Runner:
             return True
         try:
             self._ready(action)
-            if action.state is State.APPROVED and self._paused(action) is not None:
-                return False
         except GatewayBotError as error:
             log.warning("action %s does not begin yet: %s", action.id, error)
             now = time.monotonic()

@@ -20,6 +20,7 @@ from deploy.actions.executor import Executor
 from deploy.actions.fencing import Fences
 from deploy.actions.holding import Holds
 from deploy.actions.leases import GatewayLeases
+from deploy.actions.pauses import Pause
 from deploy.actions.store import ActionStore
 from deploy.errors import GatewayBotError
 from deploy.log_context import Stopwatch, carried
@@ -47,6 +48,7 @@ class Runs:
         report: Callable[[Action, Outcome | None], Outcome],
         ending: Callable[[Action, Outcome], None] = lambda action, outcome: None,
         rooms: Callable[[Action], Sequence[str]] = lambda action: (),
+        paused: Callable[[Action], Pause | None] = lambda action: None,
         lease_seconds: float = 15.0,
         heartbeat_seconds: float = 4.0,
         patience: float = PATIENCE,
@@ -56,8 +58,9 @@ class Runs:
         `report` says how a stopped action ended, given the outcome that its run came to, if any.
         `rooms` names those of which an action needs one to itself while it runs, so that no more
         actions run at a time than there are rooms, on all bots together; none where there is no
-        bound. `patience` is for how many seconds a cluster that does not answer is asked for the
-        gateway's Lease.
+        bound. `paused` is the pause that keeps one from beginning; it raises Unavailable where that
+        cannot be read, and then nothing begins. `patience` is for how many seconds a cluster that
+        does not answer is asked for the gateway's Lease.
         """
         self._store = store
         self._leases = leases
@@ -73,6 +76,7 @@ class Runs:
         self._report = report
         self._ending = ending
         self._rooms = rooms
+        self._paused = paused
         self._lease = lease_seconds
         self._beat = heartbeat_seconds
         self._runs: set[ClaimedRun] = set()
@@ -117,10 +121,30 @@ class Runs:
             claimed = self._store.claim(action.id, self._owner, lease.fence, self._lease)
             if claimed is None:
                 return
+            if self._held_back(claimed, lease.fence):
+                return
             run = ClaimedRun(self._store, claimed, self._owner, lease.fence)
             self._carry_out(claimed, run, room)
         finally:
             self._leases.renew(action.ref, self._owner, lease.fence, 0)
+
+    def _held_back(self, action: Action, fence: int) -> bool:
+        """Whether a pause keeps it from beginning.
+
+        This is read after the claim: whoever begins a pause writes it first and then reads what runs,
+        so either this action is among that, or the pause is seen here.
+        """
+        if action.begun or action.stop_by:
+            return False
+        try:
+            pause = self._paused(action)
+        except GatewayBotError:
+            self._store.release(action.id, self._owner, fence)
+            raise
+        if pause is None:
+            return False
+        self._store.hold_back(action.id, self._owner, fence, pause)
+        return True
 
     def _enter(self, action: Action) -> "_Room":
         """The first of the action's rooms that is free; fence 0 says who has one of them."""

@@ -83,6 +83,12 @@ local function overdue()
   return true
 end
 
+-- The time in which it must begin counts from when it last waited for its turn, up to a bound.
+local function delay(longest)
+  local start_by = math.min(now + number('start'), number('decided') + tonumber(longest))
+  if start_by - number('start_by') > 10000 then set('start_by', start_by) end
+end
+
 local function decided(state, who, detail)
   set('decided_by', who, 'decided', now, 'start_by', now + number('start'))
   move(state, who, detail)
@@ -313,15 +319,25 @@ return snapshot('done')
 
 WAITING = """
 if field('state') ~= 'approved' then return snapshot('no') end
-local start_by = math.min(now + number('start'), number('decided') + tonumber(ARGV[2]))
-if start_by - number('start_by') > 10000 then set('start_by', start_by) end
+delay(ARGV[2])
 if field('progress') ~= ARGV[1] then
   set('progress', ARGV[1])
   show()
 end
 return snapshot('done')
 """
-"""The time in which it must begin counts from when it last waited for its turn, up to a bound."""
+
+HOLD_BACK = """
+local owner, fence, why, longest = unpack(ARGV)
+if not held(owner, fence) then return snapshot('no') end
+set('lease', now)
+if field('stop_by') ~= '' then return snapshot('stopping') end
+delay(longest)
+set('state', 'approved', 'progress', why)
+tell('held back', owner, '')
+return snapshot('done')
+"""
+"""A run that has begun nothing gives it back. What was stopped only has to be ended."""
 
 FINISH = """
 if field('state') == ARGV[3] and field('owner') == ARGV[1] and field('fence') == ARGV[2] then
@@ -366,6 +382,7 @@ TRANSITIONS = {
     "STEP": STEP,
     "PROGRESS": PROGRESS,
     "WAITING": WAITING,
+    "HOLD_BACK": HOLD_BACK,
     "FINISH": FINISH,
     "RELEASE": RELEASE,
     "FORCE_END": FORCE_END,

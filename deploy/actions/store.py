@@ -349,6 +349,17 @@ class ActionStore(ActionReader):
         """As `waiting`, while nothing starts where it belongs; None once something does again."""
         self._wait(action_id, {PROGRESS: pause.to_mapping()} if pause else {})
 
+    @redis_errors
+    def hold_back(self, action_id: str, owner: str, fence: int, pause: Pause) -> None:
+        """A run that has claimed it, and begun nothing, gives it back until that pause ends: it is
+        approved again, and `paused`. One that was stopped is only released."""
+        why = canonical({PROGRESS: pause.to_mapping()})
+        longest = LONGEST_WAIT_SECONDS * 1000
+        _, action = self._records.run("HOLD_BACK", action_id, owner, fence, why, longest)
+        self._records.index(action_id)
+        if action is not None:
+            self._tell_beside(action)
+
     def _wait(self, action_id: str, why: Mapping[str, Any]) -> None:
         self._records.run("WAITING", action_id, canonical(why), LONGEST_WAIT_SECONDS * 1000)
         self._records.index(action_id, due=False, within=_PROGRESS_SECONDS)

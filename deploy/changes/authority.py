@@ -36,6 +36,7 @@ from deploy.actions.pauses import Pause, holding
 from deploy.actions.windows import Window, Windows
 from deploy.changes.refusal import refusal
 from deploy.gateway import GatewayRef
+from deploy.governance.requirements import TokenAuthority
 from deploy.policy import People
 
 
@@ -54,7 +55,8 @@ class Authority:
     """Who may do what. Unavailable wherever it cannot be read who somebody is: then nobody may.
 
     `standing` says what somebody is in the workspace; `clock` is the time by which freezes hold, and
-    `pauses` are those that hold now.
+    `pauses` are those that hold now. `sharing` is who else shares what an action changes: the other
+    places of a gateway whose key it makes anew; None where nobody does.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Authority:
         *,
         clock: Callable[[], datetime.datetime],
         pauses: Callable[[], Sequence[Pause]] = tuple,
+        sharing: Callable[[Action], TokenAuthority | None] = lambda action: None,
     ) -> None:
         self._environments = environments
         self._identities = identities
@@ -75,6 +78,7 @@ class Authority:
         self._windows = windows
         self._clock = clock
         self._pauses = pauses
+        self._sharing = sharing
 
     def environment(self, ref: GatewayRef) -> Environment:
         """Where `ref` is."""
@@ -179,8 +183,22 @@ class Authority:
         return self._pauses()
 
     def paused(self, action: Action) -> Pause | None:
-        """The pause that keeps the action from starting now. Unavailable where it cannot be read."""
-        return holding(action, self._pauses(), self._environments)
+        """The pause that keeps the action from starting now: where its gateway is, or in any place that
+        shares what it changes. Unavailable where it cannot be read."""
+        pauses = self._pauses()
+        found = holding(action, pauses, self._environments)
+        if found is not None or action.automatic or not pauses:
+            return found
+        places = self._shared(action)
+        return next((p for p in pauses if any(p.covers(*place) for place in places)), None)
+
+    def _shared(self, action: Action) -> set[tuple[str, str]]:
+        """Clusters, each with an environment, beside those of its own gateway."""
+        sharing = self._sharing(action)
+        if sharing is None:
+            return set()
+        places = {(ref.cluster, self.environment(ref).name) for ref in sharing.places}
+        return places | {(action.ref.cluster, name) for name in sharing.environments}
 
     def powers(self, user: str, channel: str) -> tuple[Powers, ...]:
         """What `user` may do, environment by environment."""

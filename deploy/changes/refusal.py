@@ -18,17 +18,17 @@ _PERSON = {
 _RIGHT = {
     Right.INSPECT: "Only those who request or approve changes in {0} may read logs, differences, "
     "findings and manifests there.",
-    Right.ASK: "You may not request changes in {0}.",
+    Right.ASK: "You are not allowed to request changes in {0}.",
     Right.OPEN_WINDOW: "Only approvers of {0} may open an approval window there.",
     Right.CLOSE_WINDOW: "Only approvers of {0} may close an approval window there.",
     Right.SNOOZE: "Only those who request or approve changes in {0} may snooze warnings there.",
-    Right.RESUME: "You may not resume automatic rotation in {0}.",
+    Right.RESUME: "You are not allowed to resume automatic rotation in {0}.",
     Right.DECIDE: "Only approvers can approve or deny this.",
-    Right.CONFIRM: "You may no longer request changes in {0}.",
+    Right.CONFIRM: "You are no longer allowed to request changes in {0}.",
     Right.STOP: "Only the requester or an approver may stop this or keep it waiting.",
 }
 _REASON = {
-    Ground.OTHER_CHANNEL: "Changes in {0} may not be requested from this channel.",
+    Ground.OTHER_CHANNEL: "Changes in {0} cannot be requested from this channel.",
     Ground.NO_APPROVERS: f"Changes in {0} require no approval, so there are no approval windows.",
     Ground.NO_WINDOWS: "{0} does not allow approval windows.",
     Ground.NOT_OWN: "Only the requester may do this.",

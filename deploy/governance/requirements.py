@@ -97,13 +97,15 @@ class TokenAuthority:
 
     `unlisted` are places outside every environment, which add nothing and are reported;
     `less_protected` are those outside production that hold a token of a gateway in production;
-    `behind` are the environments that decided the token which is replaced, and need not again.
+    `behind` are the environments that decided the token which is replaced, and need not again;
+    `places` are all in which the gateway is or was, whoever decides.
     """
 
     governing: tuple[GoverningEnvironment, ...]
     behind: frozenset[str] = frozenset()
     unlisted: tuple[GatewayRef, ...] = ()
     less_protected: tuple[Place, ...] = ()
+    places: tuple[GatewayRef, ...] = ()
 
     @property
     def environments(self) -> tuple[str, ...]:
@@ -154,6 +156,7 @@ def token_authority(
             and not _is_unlisted(p.ref, environments)
             and not listed[p.environment].production
         ),
+        places=tuple(sorted(placements.seen)) if not change.none else (),
     )
 
 
@@ -169,6 +172,7 @@ def combined(found: Iterable[TokenAuthority]) -> TokenAuthority:
         frozenset().union(*(authority.behind for authority in every)),
         unlisted=tuple(sorted({ref for authority in every for ref in authority.unlisted})),
         less_protected=tuple(sorted({p for each in every for p in each.less_protected})),
+        places=tuple(sorted({ref for authority in every for ref in authority.places})),
     )
 
 

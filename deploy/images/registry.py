@@ -237,7 +237,7 @@ class Registry:
             return wrong_login(self.base_url, login)
         who = f"“{login.user[:80]}”" if login is not None and not login.renews else "The bot"
         return Refused(
-            f"{who} may not read {self.repository} of the image registry {self.base_url}.",
+            f"{who} is not allowed to read {self.repository} of the image registry {self.base_url}.",
             meaning=(
                 "The sign-in succeeded, so the repository does not exist or the right to pull "
                 "from it is missing."

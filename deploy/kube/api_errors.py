@@ -138,7 +138,7 @@ def _refused(cluster: str, message: str, what: str, namespace: str | None) -> Ga
     denied = _NOT_ALLOWED.search(message)
     if denied and denied["verb"].startswith(_IMPERSONATE):
         return NotGranted(
-            "The bot may not impersonate the user that its kubeconfig sets for cluster "
+            "The bot is not allowed to impersonate the user that its kubeconfig sets for cluster "
             f"“{cluster}”.",
             remedy=(
                 "Allow the bot's own user to impersonate that user with its groups, uid and "
@@ -149,7 +149,7 @@ def _refused(cluster: str, message: str, what: str, namespace: str | None) -> Ga
         group = denied["group"]
         resource = f"{denied['resource']}.{group}" if group else denied["resource"]
         return NotGranted(
-            f"The bot may not {denied['verb']} {resource}{place} on cluster “{cluster}”.",
+            f"The bot is not allowed to {denied['verb']} {resource}{place} on cluster “{cluster}”.",
             remedy=f"Add the verb “{denied['verb']}” on “{resource}” to the bot's Role there.",
         )
     if "exceeded quota" in message:

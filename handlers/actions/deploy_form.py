@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +27,15 @@ from handlers.actions.target import place_of, with_place
 from handlers.fleet import found_everywhere
 from handlers.slack import spec_file
 from handlers.slack.choices import Choices
+from handlers.slack.form_clicks import FormClick, FormClicks, form_click
 from handlers.slack.payloads import Click, Request, Submission
 from handlers.slack.people import Team
 from handlers.views import deploy_modal as modal
 from handlers.views.errors import InForm
-from handlers.views.reply import Reply
+from handlers.views.reply import Reply, View
 from handlers.views.words import form as form_words
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
 """How long for the clusters that were not read yet; the others' gateways are known at once."""
@@ -42,12 +46,13 @@ VERB = "deploy"
 @dataclass(frozen=True)
 class Needs(desired.Needs):
     """`team` knows what the bot may do in its workspace; `caches` what runs, `policies` which freezes
-    are in effect; `command` is what people type."""
+    are in effect; `form_clicks` are those in forms that are drawn anew; `command` is what people type."""
 
     slack: WebClient
     proposer: Proposer
     choices: Choices
     team: Team
+    form_clicks: FormClicks
     caches: Mapping[str, ClusterCache]
     policies: Policies
     command: str
@@ -98,41 +103,78 @@ def is_sent(request: Request) -> bool:
     return request.id.startswith("view:")
 
 
-def gateway_chosen(needs: Needs, click: Click) -> Reply | None:
-    """Fill in where the chosen gateway runs, its tag and its name there; what somebody has entered
-    stays."""
-    shown = _Shown.of(click)
-    before = {**shown.entered, "gateway": click.value}
-    free = modal.untouched(shown.blocks, shown.state)
-    given = {
-        name: value
-        for name, value in before.items()
-        if not any(modal.PREFILLED[each] == name for each in free)
-    }
-    filled = _filled(needs, {**shown.typed, **given})
-    anew = {
-        name: f"{name}:{click.view['hash']}"
-        for name, option in modal.PREFILLED.items()
-        if filled.given.get(option) != before.get(option)
-    }
-    if anew or filled.several:
-        # Drawn anew for nothing, it would only get in the way of whoever fills it in.
-        file = modal.SpecFile.GIVEN if modal.takes_file(shown.blocks) else _files(needs)
-        metadata = modal.with_filled(click.view["private_metadata"], filled.anew(given))
-        _draw(needs, click, shown, filled, metadata, file, anew)
+def clicked(needs: Needs, click: Click) -> Reply | None:
+    """Draw the form for what was clicked in it. A chosen gateway brings where it runs, its tag and its
+    name there; a spec file is taken, or no longer. What somebody has entered stays.
+
+    Quick clicks are made on one drawing of the form, before what the first of them draws is shown: each
+    draws what all of them want.
+    """
+    clicks = _noted(needs.form_clicks.noted, click)
+    while True:
+        drawn = _drawn(needs, click, clicks)
+        # Looking what runs takes a moment, in which somebody may click again.
+        now = _noted(needs.form_clicks.of, click)
+        if now == clicks:
+            break
+        clicks = now
+    if drawn is not None:
+        # What the other quick clicks draw is for this one to go over, and nothing else is.
+        known = click.view["hash"] if len(clicks) == 1 else None
+        with contextlib.suppress(SlackApiError):
+            # Sent or closed meanwhile, or changed once more: then there is nothing left to fill in.
+            needs.slack.views_update(view_id=click.view["id"], hash=known, view=drawn)
     return None
 
 
-def file_or_not(needs: Needs, click: Click) -> Reply | None:
-    """Take a spec file, or no longer; what was entered stays."""
+def _noted(note: Callable[[Click], tuple[FormClick, ...]], click: Click) -> tuple[FormClick, ...]:
+    try:
+        return note(click)
+    except GatewayBotError as error:
+        log.warning("a click in a form is taken for the only one: %s", error)
+        return (form_click(click),)
+
+
+def _drawn(needs: Needs, click: Click, clicks: Sequence[FormClick]) -> View | None:
+    """The form as these clicks want it; None where it is left alone."""
+    wanted = {each.name: each.value for each in clicks}
     shown = _Shown.of(click)
-    entered = {**shown.typed, **shown.entered}
-    # What runs is not filled in here: a file would not go over it.
-    drawn = dataclasses.replace(_filled(needs, entered), given=entered)
-    given = modal.SpecFile.GIVEN
-    file = given if click.value == given.value else _files(needs)
-    _draw(needs, click, shown, drawn, click.view["private_metadata"], file, {})
-    return None
+    metadata: str = click.view["private_metadata"]
+    if modal.GATEWAY in wanted:
+        before = {**shown.entered, "gateway": wanted[modal.GATEWAY]}
+        free = modal.untouched(shown.blocks, shown.state)
+        given = {
+            name: value
+            for name, value in before.items()
+            if not any(modal.PREFILLED[each] == name for each in free)
+        }
+        filled = _filled(needs, {**shown.typed, **given})
+        quick = len(clicks) > 1
+        anew = {
+            name: f"{name}:{click.view['hash']}:{clicks[-1].at}"
+            for name, option in modal.PREFILLED.items()
+            if filled.given.get(option) != before.get(option) or (quick and name in free)
+        }
+        if not (anew or filled.several or modal.FILE_OR_NOT in wanted):
+            # Drawn anew for nothing, it would only get in the way of whoever fills it in.
+            return None
+        metadata = modal.with_filled(metadata, filled.anew(given))
+    else:
+        entered = {**shown.typed, **shown.entered}
+        # What runs is not filled in here: a file would not go over it.
+        filled, anew = dataclasses.replace(_filled(needs, entered), given=entered), {}
+    takes = modal.takes_file(shown.blocks)
+    if modal.FILE_OR_NOT in wanted:
+        takes = wanted[modal.FILE_OR_NOT] == modal.SpecFile.GIVEN.value
+    return modal.form(
+        metadata,
+        filled.given,
+        {},
+        file=modal.SpecFile.GIVEN if takes else _files(needs),
+        place=_offered(needs, filled.given),
+        said=(*filled.said, *_about_typed(click.view["private_metadata"], shown.typed)),
+        blocks={**modal.filled_anew(shown.blocks), **anew},
+    )
 
 
 def _files(needs: Needs) -> modal.SpecFile:
@@ -159,32 +201,6 @@ class _Shown:
     def entered(self) -> dict[str, Any]:
         """What is in its fields."""
         return modal.values(self.state)
-
-
-def _draw(
-    needs: Needs,
-    click: Click,
-    shown: _Shown,
-    filled: "_Filled",
-    private_metadata: str,
-    file: modal.SpecFile,
-    anew: Mapping[str, str],
-) -> None:
-    with contextlib.suppress(SlackApiError):
-        # Sent or closed meanwhile, or changed once more: then there is nothing left to fill in.
-        needs.slack.views_update(
-            view_id=click.view["id"],
-            hash=click.view["hash"],
-            view=modal.form(
-                private_metadata,
-                filled.given,
-                {},
-                file=file,
-                place=_offered(needs, filled.given),
-                said=(*filled.said, *_about_typed(click.view["private_metadata"], shown.typed)),
-                blocks={**modal.filled_anew(shown.blocks), **anew},
-            ),
-        )
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ VERB = Verb(
     },
     opens={
         modal.OPEN: deploy_form.open_by_button,
-        modal.GATEWAY: deploy_form.gateway_chosen,
-        modal.FILE_OR_NOT: deploy_form.file_or_not,
+        modal.GATEWAY: deploy_form.clicked,
+        modal.FILE_OR_NOT: deploy_form.clicked,
     },
 )

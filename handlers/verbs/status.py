@@ -46,6 +46,7 @@ from handlers.views.reply import Reply
 from handlers.views.words.help import Group
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _SOON_SECONDS = 1.5
 """How long a status waits for the image registry and the audit trail; it goes without them."""
@@ -158,7 +159,8 @@ def _with_freezes(
     moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
     found = freezes_of(needs.environments, moment, _AHEAD)
     theirs = [each for each in found if environment in ("", each[0].name)]
-    pauses = [p for p in _soon(needs.authority.pauses, ()) if p.covers(cluster, environment)]
+    held = _soon(needs.authority.pauses, None)
+    pauses = [p for p in held if p.covers(cluster, environment)] if held is not None else None
     return freezes.told(shown, theirs, now, pauses)
 
 
@@ -282,8 +284,8 @@ def _open_requests(store: ActionStore, ref: GatewayRef) -> Sequence[Action]:
     return sorted((a for a in store.open() if a.ref == ref), key=lambda a: a.created_at)
 
 
-def _soon(read: Callable[[], Sequence[T]], otherwise: Sequence[T]) -> Sequence[T]:
-    """What is only good to have: what does not come at once is left out."""
+def _soon(read: Callable[[], T], otherwise: U) -> T | U:
+    """What is only good to have: what does not come at once is not waited for."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="soon")
     try:
         return reported(pool.submit(read)).result(_SOON_SECONDS)

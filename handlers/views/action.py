@@ -82,7 +82,8 @@ def render(
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
         blocks[1:1] = [section(others_open(beside))] if beside else []
-        blocks[1:1] = [section(pauses.of_plan(paused))] if paused else []
+        if paused is not None and not plan.denied:
+            blocks.insert(1, section(pauses.of_plan(paused)))
         blocks += [*plan_view.denied(plan), plan_view.what(plan)]
         blocks += plan_view.blocks(plan, _DIFF_LIMIT, action.created_at, action.id)
         blocks += [context(bound(action)), _buttons(action, plan, environment)]

@@ -69,7 +69,7 @@ def calls_elsewhere(state: BatchState) -> list[tuple[str, str, str]]:
 def unseen(state: BatchState) -> str:
     """What to do where the message is in the requester's direct messages in place of the channel."""
     return (
-        f"The bot may not post in <#{state.batch.selection.channel}>, so no approver sees this. "
+        f"The bot is not allowed to post in <#{state.batch.selection.channel}>, so no approver sees this. "
         "Invite it there and ask again, or have one of them type "
         f"{Command('approve')} with the ID of each."
     )

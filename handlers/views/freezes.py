@@ -9,6 +9,7 @@ from handlers.views import pauses as pause_view
 from handlers.views.reply import Reply
 from handlers.views.text import context, cut, date, escape
 from handlers.views.words import freezes as words
+from handlers.views.words import pauses as pause_words
 from handlers.views.words.reasons import given
 
 _SHOWN = 5
@@ -26,8 +27,9 @@ def line(environment: Environment, freeze: Freeze, now: float) -> str:
     return words.frozen(name, until, reason)
 
 
-def told(reply: Reply, freezes: Freezes, now: float, pauses: Sequence[Pause] = ()) -> Reply:
-    """The same, with pauses and freezes below its title."""
-    lines = [*map(pause_view.line, pauses[:_SHOWN]), *(line(*e, now) for e in freezes[:_SHOWN])]
+def told(reply: Reply, freezes: Freezes, now: float, pauses: Sequence[Pause] | None = ()) -> Reply:
+    """The same, with pauses and freezes below its title; None where it is not known what is paused."""
+    held = [pause_words.UNKNOWN] if pauses is None else map(pause_view.line, pauses[:_SHOWN])
+    lines = [*held, *(line(*e, now) for e in freezes[:_SHOWN])]
     blocks = [context(each) for each in lines]
     return dataclasses.replace(reply, blocks=(*reply.blocks[:1], *blocks, *reply.blocks[1:]))

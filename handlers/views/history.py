@@ -42,6 +42,7 @@ _STATES = {
     "reminder": "pending",
     "approved": "approved",
     "running": "running",
+    "held back": "approved",
     "taken over": "running",
     "keep waiting": "running",
     "stop": "stopping",

@@ -174,7 +174,7 @@ def _unseen(action: Action, shown_in: str) -> str:
     if action.policy.by != "approvers" or not asked.startswith(("C", "G")) or shown_in[:1] != "D":
         return ""
     return (
-        f"The bot may not post in <#{asked}>, so no approver sees this. "
+        f"The bot is not allowed to post in <#{asked}>, so no approver sees this. "
         f"Invite it there and ask again, or have one of them type {Command('approve', action.id)}."
     )
 

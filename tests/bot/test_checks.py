@@ -51,7 +51,9 @@ def test_without_the_right_to_watch_gateways_it_is_said_what_is_missing(
 ) -> None:
     with pytest.raises(Unavailable) as error:
         cluster_probe(running, "bot")
-    assert "may not list deployments, watch deployments, list pods, watch pods" in str(error.value)
+    assert "is not allowed to list deployments, watch deployments, list pods, watch pods" in str(
+        error.value
+    )
     assert "Bind the ClusterRole (docs/install.md)" in str(error.value)
 
 
@@ -79,15 +81,19 @@ def test_of_a_role_that_lacks_something_it_is_said_what(running: RunningCluster)
     bind(running, "dev")
     less = role("dev", [each for each in IN_NAMESPACE if each.resources != ("events",)])
     running.wait(running.cluster.apply([less]))
-    with pytest.raises(Doubtful, match="dev: The bot may not list events"):
+    with pytest.raises(Doubtful, match="dev: The bot is not allowed to list events"):
         cluster_probe(running, "bot", "dev")
     less = role("dev", [each for each in IN_NAMESPACE if "networkpolicies" not in each.resources])
     running.wait(running.cluster.apply([less]))
-    with pytest.raises(Doubtful, match="dev: The bot may not get networkpolicies, create"):
+    with pytest.raises(
+        Doubtful, match="dev: The bot is not allowed to get networkpolicies, create"
+    ):
         cluster_probe(running, "bot", "dev")
     less = role("dev", [each for each in IN_NAMESPACE if each.resources != ("leases",)])
     running.wait(running.cluster.apply([less]))
-    with pytest.raises(Unavailable, match="may not get leases, create leases, update leases"):
+    with pytest.raises(
+        Unavailable, match="is not allowed to get leases, create leases, update leases"
+    ):
         cluster_probe(running, "bot", "dev")
 
 
@@ -99,7 +105,7 @@ def test_rights_that_only_show_more_are_missed_with_a_warning(running: RunningCl
     with pytest.raises(Doubtful) as doubt:
         cluster_probe(running, "bot")
     assert "may change gateways in dev." in str(doubt.value)
-    missing = "may not list statefulsets, watch statefulsets, list daemonsets, watch daemonsets in"
+    missing = "is not allowed to list statefulsets, watch statefulsets, list daemonsets, watch daemonsets in"
     assert missing in str(doubt.value)
 
 

@@ -8,15 +8,17 @@ import yaml
 
 from bot.__main__ import main
 from bot.sandbox.valkey import Valkey
+from deploy.access import Environment
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.actions.pauses import CLUSTER, Pauses
 from deploy.actions.store import ActionStore
 from deploy.gateway import GatewayRef
 from handlers.messages.home_tabs import HomeReaders
+from handlers.messages.pauses_shown import report_ended
 from handlers.views.history import trail
 from tests.bot.test_admin import config, running, server, store
-from tests.support.actions import ask, confirm
+from tests.support.actions import REQUESTS, ask, confirm
 
 __all__ = ["config", "server", "store"]
 SOON = "2099-01-01T00:00Z"
@@ -170,3 +172,53 @@ def test_a_length_of_time_ends_a_pause_that_long_from_now(
     assert found.since is not None
     assert found.until is not None
     assert 7100 < found.until - found.since < 7300
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_what_no_replica_of_redis_has_confirmed_is_said_and_fails(
+    store: ActionStore,
+    server: Valkey,
+    named: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    reason = ["--reason", "x", *named, "--by", "Ana"]
+    if command == "resume":
+        main(["admin", "pause", "--cluster", "west", *reason])
+    monkeypatch.setattr(Pauses, "replicated", lambda self: False)
+    assert main(["admin", command, "--cluster", "west", *reason]) == 1
+    told = capsys.readouterr()
+    assert f"Cluster west is {command}d." in told.out
+    assert "No replica of Redis has confirmed this" in told.err
+    assert "gateway-bot admin list" in told.err
+
+
+def test_plans_and_home_tabs_are_shown_anew_once_a_pause_has_ended_automatically(
+    store: ActionStore, server: Valkey
+) -> None:
+    redis = connect(server.url)
+    pauses, readers = Pauses(redis), HomeReaders(redis)
+    everywhere = (Environment("development", clusters=("*",)),)
+    ask(store, "AAAAAA")
+    ask(store, "BBBBBB", ref=GatewayRef("east", "dev", "edge-1"))
+    ask(
+        store,
+        "CCCCCC",
+        ref=GatewayRef("east", "dev", "edge-2"),
+        kind="regenerate-key",
+        request=REQUESTS["regenerate-key"],
+    )
+    readers.opened("U1")
+    pauses.begin(CLUSTER, "west", reason="x", by="Ana", until=store.now() + 3600)
+    owed = "gateway-bot:{messages}:owed"
+    redis.delete(owed)
+    report_ended(pauses, store, readers, everywhere)
+    assert redis.zrange(owed, 0, -1) == []
+    pauses.begin(CLUSTER, "west", reason="x", by="Ana", until=store.now() - 1)
+    report_ended(pauses, store, readers, everywhere)
+    # A new key concerns every place of its gateway, which only a bot can look up.
+    assert set(redis.zrange(owed, 0, -1)) == {"action:AAAAAA", "action:CCCCCC", "home:U1"}
+    redis.delete(owed)
+    report_ended(pauses, store, readers, everywhere)
+    assert redis.zrange(owed, 0, -1) == []

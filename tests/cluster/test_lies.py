@@ -308,7 +308,7 @@ CASES = (
     Case("crash loop", node_fault("crash_loop", "all", "none"), "unknown", "not ready"),
     Case("API server slow", slow_api, "unknown", "its log cannot be read", slow=True),
     Case("API server gone", api_gone, "unknown", "its log cannot be read"),
-    Case("log access refused", logs_refused, "unknown", "may not"),
+    Case("log access refused", logs_refused, "unknown", "not allowed"),
     Case("node lost", node_lost, "unknown", "its log cannot be read"),
     Case("logs switched off", logs_off, "unknown", "telemetry.logs.std is none"),
     Case("only errors logged", only_errors_logged, "unknown", "level is error"),

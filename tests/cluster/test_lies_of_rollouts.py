@@ -302,7 +302,9 @@ def test_with_rights_in_one_namespace_only_what_cannot_be_seen_is_said(bed: Bed)
     as_account(bed, EVERYTHING, f"namespaces/{bed.ns}/rolebindings")
     cache = ClusterCache(bed.cluster)
     bed.stack.callback(cache.stop, Deadline.after(60))
-    with pytest.raises(NotGranted, match=r"may not list deployments\.apps on cluster “west”"):
+    with pytest.raises(
+        NotGranted, match=r"is not allowed to list deployments\.apps on cluster “west”"
+    ):
         cache.read()
 
 

@@ -190,7 +190,7 @@ def test_a_gateway_is_operated(demo: Demo) -> None:
     more = until(
         lambda: "edge-1-live-traffic" in (said := str(ana.views())) and said, "More details"
     )
-    assert "may not" not in words(status) + more
+    assert "not allowed" not in words(status) + more
     for command, told in (
         ("list", "edge-1"),
         ("expiring", "edge-1"),
@@ -198,8 +198,8 @@ def test_a_gateway_is_operated(demo: Demo) -> None:
         ("check edge-1", "Rules for edge-1"),
         ("history edge-1", "rollback"),
     ):
-        assert "may not" not in words(ana.is_told(command, told)), command
-    assert "may not" not in words(logs(ana, "edge-1 --tail 5"))
+        assert "not allowed" not in words(ana.is_told(command, told)), command
+    assert "not allowed" not in words(logs(ana, "edge-1 --tail 5"))
 
 
 def test_gateways_of_others_are_shown_kept_and_adopted(scene: Scene) -> None:
@@ -208,7 +208,7 @@ def test_gateways_of_others_are_shown_kept_and_adopted(scene: Scene) -> None:
     others_workload(scene.api, "DaemonSet", "others-daemon")
     others_workload(scene.api, "Rollout", "others-rollout")
     for name in ("others-set", "others-daemon", "others-rollout"):
-        assert "may not" not in words(ana.is_told(f"status {name}", f"{name} on west/dev"))
+        assert "not allowed" not in words(ana.is_told(f"status {name}", f"{name} on west/dev"))
     # Its pods are ready with a token that Azure knows alone: another Deployment's of that gateway.
     first = f"deploy edge-2 --to west/dev --tag {TAG} --replicas 1 --name first"
     decide(ana, first, "Deploy first", "1 of 1 pods ready after")
@@ -257,7 +257,7 @@ def test_what_a_role_cannot_show_is_said_in_the_plan_and_everything_is_deleted(
     form = ana.spec_form()
     assert ana.submits(form, deploy_file=ana.uploads("whole.yaml", SPEC)) == {"ok": True}
     plan = ana.sees("whole-1.*Nothing has changed yet", ephemeral=False)
-    why = "The bot may not list {} on cluster “west”; only a ClusterRole can allow it."
+    why = "The bot is not allowed to list {} on cluster “west”; only a ClusterRole can allow it."
     unseen = [f"accepts the pods: {why.format('nodes')}", f"volume: {why.format('storageclasses')}"]
     ana.clicks(plan, "Details")
 

@@ -168,7 +168,7 @@ def _full_run(demo: Demo, arm: EchoingProxy, cluster: EchoingProxy) -> None:
     _rotates(ana, "Azure rejected the request")
     arm.spoil = None
     cluster.spoil = webhook_denial
-    _rotates(ana, "denied the request|may not (create|patch)")
+    _rotates(ana, "denied the request|not allowed to (create|patch)")
     cluster.spoil = None
     assert arm.spoiled >= 2
     assert cluster.spoiled >= 1

@@ -52,3 +52,15 @@ def test_what_is_confirmed_during_a_pause_waits_and_starts_once_it_is_resumed(de
     ana.is_told("history", "cluster west: \\*resumed\\*.*cluster west: \\*paused\\*")
     shown = words(ana.is_told("list", "edge-1"))
     assert "is paused" not in shown
+
+
+def test_a_plan_says_that_a_pause_has_ended_at_its_time_without_anybody_doing_anything(
+    demo: Demo,
+) -> None:
+    ana = demo.person("ana")
+    plan = ana.plans("scale edge-1 --replicas 2")
+    admin(
+        demo, "pause", "--cluster", "west", "--by", "Ivy", "--reason", "a switch", "--until", "1m"
+    )
+    ana.sees_at(plan, "Cluster west\\* is paused until .*a switch")
+    ana.sees_at(plan, "\\A(?!.*is paused)")

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from deploy.access import Environment, Identities, Standing
+from deploy.actions.action import Action
 from deploy.actions.pauses import Pause
 from deploy.changes.authority import Authority
 from deploy.errors import Unavailable
+from deploy.governance.requirements import TokenAuthority
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.UTC)
 
@@ -44,6 +46,7 @@ def authority(
     windows: Any = None,
     clock: Callable[[], datetime.datetime] = lambda: NOW,
     pauses: Sequence[Pause] = (),
+    sharing: Callable[[Action], TokenAuthority | None] = lambda action: None,
 ) -> Authority:
     """One over these environments; everybody is a member in no group where nothing is said."""
     known = people or People()
@@ -56,4 +59,5 @@ def authority(
         windows or none,
         clock=clock,
         pauses=lambda: pauses,
+        sharing=sharing,
     )

@@ -78,7 +78,7 @@ def runner_of(
     **more: Any,
 ) -> Runner:
     """One that is not started yet, and its runs."""
-    runs = Runs(store, leases, fences, executors, owner=owner, report=report, **more)
+    runs = Runs(store, leases, fences, executors, owner=owner, report=report, paused=paused, **more)
     return Runner(
         store,
         runs,

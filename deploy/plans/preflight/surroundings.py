@@ -153,7 +153,7 @@ def _listing_all(cluster: Cluster, kind: str) -> Callable[[], list[Manifest]]:
         known = kind_of(kind)
         if cluster.places.listed and not cluster.can_i("list", known.group, known.plural, None):
             raise NotGranted(
-                f"The bot may not list {known.plural} on cluster “{cluster.name}”; only a "
+                f"The bot is not allowed to list {known.plural} on cluster “{cluster.name}”; only a "
                 "ClusterRole can allow it."
             )
         return cluster.list_at(kind, None, shape=_SHAPES[kind])[0]

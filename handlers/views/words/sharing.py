@@ -11,6 +11,6 @@ def shared(user: str, read: str) -> str:
 def not_shared(channel: str) -> str:
     """Where the channel takes nothing of the bot's."""
     return (
-        f"The status was not shared: the bot may not post in <#{channel}>. Invite it there with "
+        f"The status was not shared: the bot is not allowed to post in <#{channel}>. Invite it there with "
         "`/invite`, then click *Share to channel* again."
     )

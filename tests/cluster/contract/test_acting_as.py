@@ -73,5 +73,5 @@ def test_without_the_right_to_it_is_refused_by_name(
     with pytest.raises(GatewayBotError) as refused:
         cluster.namespaces()
     cluster.close()
-    assert "may not impersonate the user" in refused.value.happened
+    assert "is not allowed to impersonate the user" in refused.value.happened
     assert "cluster “west”" in refused.value.happened

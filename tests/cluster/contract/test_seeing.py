@@ -250,11 +250,11 @@ def test_each_gateway_is_listed_its_token_tracked_and_its_key_left_alone(
         where = f"*{ref.name}* on {ref.cluster}/{ref.namespace}"
         assert where in listing(world, tracker, str(ref))
     assert f"not manageable here: `{refs[1]}` (StatefulSet)" in listed
-    assert "may not get secrets" in listing(world, tracker, str(refs[3]))
+    assert "is not allowed to get secrets" in listing(world, tracker, str(refs[3]))
     unread = world.cache.read().find(refs[3])
     assert unread is not None
     troubles = health_of(unread, Seen(Heartbeat("unknown", ""), time.time())).troubles
-    assert "may not get secrets" in troubles["token unreadable"]
+    assert "is not allowed to get secrets" in troubles["token unreadable"]
     for ref in refs:
         seen = world.cache.read().find(ref)
         assert seen is not None
@@ -312,7 +312,7 @@ def test_a_key_is_left_alone_while_secrets_that_may_keep_a_token_of_it_cannot_be
 
     until(listed, "each of them")
     said = world.refused(own)
-    assert f"The bot may not get secrets in namespace “{world.hidden}”" in said
+    assert f"The bot is not allowed to get secrets in namespace “{world.hidden}”" in said
     assert "Add the verb “get” on “secrets” to the bot's Role there" in said
 
 
@@ -410,11 +410,11 @@ def test_with_rights_in_one_namespace_only_nothing_is_said_to_be_none(
     cache = ClusterCache(cluster)
     try:
         world = World(target, target.api, ns, "", cluster, cache)
-        with pytest.raises(NotGranted, match="may not list deployments"):
+        with pytest.raises(NotGranted, match="is not allowed to list deployments"):
             until(lambda: world.find(GatewayRef("west", ns, "edge-1")), "a first answer")
         reply, expires = shown(world), listing(world, tracker)
         for said in (str(reply.blocks), expires):
-            assert "may not list deployments" in said
+            assert "is not allowed to list deployments" in said
             assert "It shows no gateways there and sends no warnings for them." in said
             assert "No self-hosted gateway runs" not in said
             assert "No gateway is known" not in said

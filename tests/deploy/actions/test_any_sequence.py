@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 from bot.sandbox.valkey import Valkey
 from deploy.actions.action import EDGES, Outcome, State
 from deploy.actions.connection import connect
+from deploy.actions.pauses import CLUSTER, Pause
 from deploy.actions.store import ActionStore
 from deploy.policy import Policy, Requirement
 from tests.support.actions import APPROVERS, CODEC, approve, ask, deny, facts
@@ -66,6 +67,11 @@ class Model:
             return False
         self.state, self.held, self.fence, self.runs = State.RUNNING, True, fence, self.runs + 1
         return True
+
+    def hold_back(self) -> None:
+        self.held = False
+        if not self.stopped_by:
+            self.state = State.APPROVED
 
     def finish(self, fence: int, state: State) -> bool:
         if self.state is not State.RUNNING or not self.held or fence != self.fence:
@@ -154,6 +160,13 @@ class Machine(RuleBasedStateMachine):
         self.store.release("AAAAAA", f"bot-{self.model.fence}", self.model.fence)
         self.model.held = False
 
+    @precondition(lambda self: self.model.held and self.model.state is State.RUNNING)
+    @rule()
+    def hold_back(self) -> None:
+        pause = Pause(CLUSTER, "west")
+        self.store.hold_back("AAAAAA", f"bot-{self.model.fence}", self.model.fence, pause)
+        self.model.hold_back()
+
     @rule(by=st.sampled_from(sorted(USERS)), twice=st.booleans())
     def stop(self, by: str, twice: bool) -> None:
         self.count += 1
@@ -195,7 +208,9 @@ class Machine(RuleBasedStateMachine):
         assert {vote.person: vote.verdict for vote in found.votes} == self.model.votes
         assert (found.stop_by, len(found.steps)) == (self.model.stopped_by, self.model.steps)
         assert found.final is (not EDGES[found.state])
-        moves = [e.name for e in self.store.events("AAAAAA") if e.name in set(State)]
+        events = [e.name for e in self.store.events("AAAAAA")]
+        told = ["approved" if name == "held back" else name for name in events]
+        moves = [name for name in told if name in set(State)]
         assert all(
             State(after) in EDGES[State(before)] for before, after in itertools.pairwise(moves)
         )

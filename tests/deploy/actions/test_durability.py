@@ -12,6 +12,7 @@ from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import wheel_binary
 from deploy.actions.action import State
 from deploy.actions.connection import connect, describe
+from deploy.actions.pauses import Pauses
 from deploy.actions.store import ActionStore
 from tests.support.actions import CODEC, ask, confirm
 from tests.support.ports import free_ports
@@ -97,3 +98,14 @@ def test_the_description_says_what_a_failover_could_lose(pair: Pair) -> None:
     assert "1 replica, min-replicas-to-write is not set (should be 1)" in describe(client)
     client.config_set("min-replicas-to-write", 1)
     assert describe(client).endswith("1 replica, min-replicas-to-write is set")
+
+
+def test_a_pause_says_whether_a_replica_knows_of_it(pair: Pair) -> None:
+    pauses = Pauses(connect(pair.url))
+    pauses.begin("cluster", "west", reason="upgrade", by="Ana")
+    assert pauses.replicated(within=10)
+    pair.replica.send_signal(signal.SIGSTOP)
+    pauses.begin("cluster", "east", reason="upgrade", by="Ana")
+    assert not pauses.replicated(within=0.5)
+    pair.replica.send_signal(signal.SIGCONT)
+    assert pauses.replicated(within=10)

@@ -1,6 +1,7 @@
 """While a cluster or an environment is paused, no action starts there, and each that waits says why."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.access import Environment
-from deploy.actions.action import Action, State
+from deploy.actions.action import WAIT, Action, State
 from deploy.actions.fencing import Fences
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.pauses import CLUSTER, ENVIRONMENT, Pause, Pauses, holding, pause_of, waits_for
@@ -102,12 +103,74 @@ def test_what_a_bot_that_died_had_started_is_continued_by_another_during_a_pause
 ) -> None:
     ask(store, "AAAAAA")
     fence = GatewayLeases(client).acquire(actions.REF, "AAAAAA", "gone", 0.001).fence
-    assert store.claim("AAAAAA", "gone", fence, 0.001)
+    assert store.claim("AAAAAA", "gone", fence, 60)
+    assert store.step("AAAAAA", "gone", fence, "apply", "", "gone:1")
+    store.release("AAAAAA", "gone", fence)
     Pauses(client).begin(CLUSTER, "west", reason="upgrade", by=BY)
     work = Work()
     work.go.set()
     with running(client, fences, work):
         assert ended(store, "AAAAAA").state is State.SUCCEEDED
+
+
+def test_what_a_bot_had_claimed_and_let_go_of_before_it_began_waits_for_the_end_of_a_pause(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    ask(store, "AAAAAA")
+    fence = GatewayLeases(client).acquire(actions.REF, "AAAAAA", "gone", 0.001).fence
+    assert store.claim("AAAAAA", "gone", fence, 60)
+    assert store.step("AAAAAA", "gone", fence, WAIT, "for the Lease", "gone:1")
+    store.release("AAAAAA", "gone", fence)
+    Pauses(client).begin(CLUSTER, "west", reason="upgrade", by=BY)
+    work = Work()
+    work.go.set()
+    with running(client, fences, work):
+        found = waits(store)
+        assert (found.state, work.ran) == (State.APPROVED, [])
+        names = [each.name for each in store.events("AAAAAA")]
+        assert names[-2:] == ["taken over", "held back"]
+        resume(client, store, CLUSTER, "west", "AAAAAA")
+        assert ended(store, "AAAAAA").state is State.SUCCEEDED
+
+
+def test_a_pause_that_begins_right_before_an_action_is_claimed_holds_it_back(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    ask(store, "AAAAAA", confirm=False)
+    work = Work()
+    work.go.set()
+    pauses, looks = Pauses(client), itertools.count()
+
+    def paused(action: Action) -> Pause | None:
+        # The runner has looked, and only then somebody pauses.
+        if next(looks) == 1:
+            pauses.begin(CLUSTER, "west", reason="upgrade", by=BY)
+        return holding(action, pauses.all(), EVERY)
+
+    bot = runner_of(
+        store, GatewayLeases(client), fences, {"deploy": work}, paused=paused,
+        heartbeat_seconds=0.3,
+    )  # fmt: skip
+    bot.start()
+    try:
+        actions.confirm(store, "AAAAAA")
+        assert waits(store).state is State.APPROVED
+        assert work.ran == []
+    finally:
+        bot.stop(Deadline.after(10))
+
+
+def test_what_is_stopped_is_ended_also_where_it_would_have_waited_for_a_pause(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    ask(store, "AAAAAA")
+    fence = GatewayLeases(client).acquire(actions.REF, "AAAAAA", "gone", 0.001).fence
+    assert store.claim("AAAAAA", "gone", fence, 60)
+    store.release("AAAAAA", "gone", fence)
+    store.stop("AAAAAA", by="U1", request_id="stop:1")
+    Pauses(client).begin(CLUSTER, "west", reason="upgrade", by=BY)
+    with running(client, fences, Work()):
+        assert ended(store, "AAAAAA").state is State.STOPPED
 
 
 def test_a_pause_ends_automatically_at_its_time(
@@ -240,3 +303,20 @@ def test_a_pause_of_what_only_a_newer_bot_knows_holds_everywhere(client: Any) ->
 )
 def test_a_pause_is_read_as_it_was_written(pause: Pause) -> None:
     assert pause_of(json.loads(json.dumps(pause.to_mapping()))) == pause
+
+
+def test_a_pause_that_is_over_is_told_until_it_is_forgotten_and_one_begun_anew_is_kept(
+    client: Any, store: ActionStore
+) -> None:
+    pauses = Pauses(client)
+    pauses.begin(CLUSTER, "east", reason="x", by=BY)
+    over = pauses.begin(CLUSTER, "west", reason="x", by=BY, until=store.now() - 1)
+    assert pauses.ended() == (over,)
+    assert pauses.ended() == (over,)
+    pauses.begin(CLUSTER, "west", reason="longer", by=BY)
+    pauses.forget(over)
+    assert [each.name for each in pauses.all()] == ["east", "west"]
+    pauses.begin(CLUSTER, "west", reason="x", by=BY, until=store.now() - 1)
+    pauses.forget(over)
+    assert pauses.ended() == ()
+    assert client.hkeys("gateway-bot:{pauses}") == ["cluster:east"]

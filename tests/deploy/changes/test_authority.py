@@ -13,12 +13,14 @@ from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze, Ground, Right, Standing, Verdict
 from deploy.actions.action import Action, State
 from deploy.actions.connection import connect
+from deploy.actions.pauses import CLUSTER, ENVIRONMENT, Pause
 from deploy.actions.windows import Windows
 from deploy.changes.authority import Authority
 from deploy.changes.decide import By, Decider
 from deploy.changes.refusal import NotAllowed
 from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
+from deploy.governance.requirements import GoverningEnvironment, TokenAuthority
 from deploy.policy import People as Approvers
 from deploy.policy import Policy, Requirement
 from tests.support.authority import NOW, People, authority
@@ -176,12 +178,12 @@ def test_a_refusal_says_what_is_refused_and_who_may(people: People) -> None:
     asked = Environment("p", requesters=Approvers(("U5",)), approval=Approval(APPROVERS))
     made = authority(asked, people=people)
     for right, said in (
-        (Right.ASK, "You may not request changes in p."),
+        (Right.ASK, "You are not allowed to request changes in p."),
         (Right.INSPECT, "Only those who request or approve changes in p may read logs"),
         (Right.SNOOZE, "may snooze warnings there"),
         (Right.OPEN_WINDOW, "Only approvers of p may open an approval window there."),
         (Right.CLOSE_WINDOW, "Only approvers of p may close an approval window there."),
-        (Right.RESUME, "You may not resume automatic rotation in p."),
+        (Right.RESUME, "You are not allowed to resume automatic rotation in p."),
     ):
         with pytest.raises(NotAllowed, match=said) as refused:
             made.check(right, "U3", asked)
@@ -218,7 +220,7 @@ def test_an_action_is_decided_on_by_who_may_and_by_nobody_else(people: People) -
 def test_a_request_is_refused_to_whoever_may_not_ask_in_that_channel(people: People) -> None:
     made = over(people, None, dataclasses.replace(PRODUCTION, channels=("C9",)))
     made.check_request(PROD, "U1", "C9")
-    with pytest.raises(NotAllowed, match="may not be requested from this channel") as refused:
+    with pytest.raises(NotAllowed, match="cannot be requested from this channel") as refused:
         made.check_request(PROD, "U1", "C1")
     assert refused.value.verdict.channels == ("C9",)
     made.check_request(DEV, "U1", "C1")
@@ -273,3 +275,31 @@ def test_whoever_became_an_outsider_since_they_asked_decides_on_nothing(
     people.away = True
     with pytest.raises(Unavailable):
         decider.agree("AAAAAA", by)
+
+
+def test_a_new_key_waits_for_the_end_of_a_pause_in_any_place_of_its_gateway() -> None:
+    def held(*pauses: Pause, **more: Any) -> Pause | None:
+        made = authority(PRODUCTION, DEVELOPMENT, pauses=pauses, sharing=shares.get, **more)
+        return made.paused(wanted)
+
+    wanted = dataclasses.replace(action(NEEDED), kind="regenerate-key", ref=DEV)
+    governing = (GoverningEnvironment("p", ()),)
+    elsewhere = GatewayRef("east", "dev", "edge-1")
+    shared = TokenAuthority(governing, places=(elsewhere,))
+    shares = SimpleNamespace(get=lambda action: shared)
+    east, production = Pause(CLUSTER, "east"), Pause(ENVIRONMENT, "p")
+    assert held(Pause(CLUSTER, "south"), east) == east
+    assert held(production) == production, "who governs it decides for its gateways elsewhere"
+    assert held(Pause(CLUSTER, "south")) is None
+    shares.get = lambda action: None
+    assert held(east, production) is None
+
+
+def test_without_any_pause_nobody_is_asked_where_a_gateway_is() -> None:
+    def sharing(action: Action) -> TokenAuthority:
+        raise Unavailable("Redis does not say.")
+
+    asked = dataclasses.replace(action(NEEDED), kind="regenerate-key", ref=DEV)
+    assert authority(PRODUCTION, sharing=sharing).paused(asked) is None
+    with pytest.raises(Unavailable):
+        authority(PRODUCTION, pauses=(Pause(CLUSTER, "east"),), sharing=sharing).paused(asked)

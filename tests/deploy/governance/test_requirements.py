@@ -13,6 +13,7 @@ from deploy.governance.requirements import (
     Placements,
     TokenAuthority,
     TokenChange,
+    combined,
     token_authority,
 )
 from deploy.kube.places import Places
@@ -286,3 +287,12 @@ def test_knowing_more_placements_never_takes_a_requirement_away(
         return set(found.environments)
 
     assert counted(one) <= counted(both)
+
+
+def test_the_places_of_a_gateway_are_told_whoever_the_settings_have_decide() -> None:
+    rule = GovernedBy(SERVICE, "edge-*", ("staging",))
+    found = asked(REGENERATE, IN_PRODUCTION, TARGET, rules=(rule,))
+    assert found.places == (TARGET, IN_PRODUCTION)
+    assert asked(NOTHING, IN_PRODUCTION).places == ()
+    both = combined([found, asked(REGENERATE, IN_STAGING)])
+    assert both.places == (TARGET, IN_PRODUCTION, IN_STAGING)

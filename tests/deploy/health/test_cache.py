@@ -237,14 +237,14 @@ def test_a_secret_that_may_not_be_read_leaves_its_token_unknown_with_the_reason(
         (found,) = cache.read().gateways
         assert found.token is not None
         assert found.token.facts is None
-        assert "may not" in found.token.error
+        assert "not allowed to" in found.token.error
     finally:
         cache.stop(Deadline.after(5))
 
 
 def test_who_may_not_look_is_told_so(running: RunningCluster) -> None:
     cache, _ = counted(running, "bot")
-    with pytest.raises(Refused, match="may not list deployments"):
+    with pytest.raises(Refused, match="is not allowed to list deployments"):
         cache.read()
     cache.stop(Deadline.after(5))
 
@@ -377,7 +377,7 @@ def test_settings_that_may_not_be_read_leave_it_open_by_name_whether_it_is_a_gat
         assert [g.ref.name for g in snapshot.gateways] == ["edge-1"]
         assert snapshot.undecided == (GatewayRef("west", "dev", "mirrored"),)
         (said,) = snapshot.unseen
-        assert "may not list configmaps" in said
+        assert "is not allowed to list configmaps" in said
         assert "These may be gateways: west/dev/mirrored." in said
     finally:
         cache.stop(Deadline.after(5))
@@ -403,7 +403,7 @@ def test_a_stateful_set_is_seen_by_its_pods_where_its_object_may_not_be_read(
     try:
         until(lambda: (g := blind.read().find(REF)) and g.token and g.token.facts, "its token")
         (said,) = blind.read().unseen
-        assert "may not list statefulsets" in said
+        assert "is not allowed to list statefulsets" in said
         assert "shown only while it has pods" in said
     finally:
         blind.stop(Deadline.after(5))

@@ -311,7 +311,7 @@ def test_a_token_that_the_bot_may_not_read_is_warned_of_until_it_can_be_read() -
     def looked(token: TokenFacts) -> Health:
         return health_of(other("StatefulSet", "2025-11-28T23:58:00Z", token), seen)
 
-    refused = looked(TokenFacts(None, error="The bot may not get secrets", refused=True))
+    refused = looked(TokenFacts(None, error="The bot is not allowed to get secrets", refused=True))
     assert "the bot cannot warn before its token expires" in refused.troubles["token unreadable"]
     away = looked(TokenFacts(None, error="The cluster does not answer"))
     good = looked(TokenFacts(SecretFacts("s", "edge-1")))

@@ -94,7 +94,9 @@ def test_several_namespaces_are_one_view_and_one_that_refuses_spoils_only_itself
     snapshot = cache.read()
     assert (snapshot.stale, snapshot.pods_unread) == ("", "")
     for namespace in ("closed", "later"):
-        refusal = f"may not list deployments.apps in namespace “{namespace}” on cluster “west”"
+        refusal = (
+            f"is not allowed to list deployments.apps in namespace “{namespace}” on cluster “west”"
+        )
         assert any(refusal in each and "are not shown" in each for each in snapshot.unseen)
     bind(running, "closed")
     until(lambda: set(cache.read().unread) == {"later"}, "the one that was closed")
@@ -111,7 +113,7 @@ def test_a_cluster_is_lost_only_where_none_of_its_namespaces_is_watched(
     standing = cache.standing
     assert standing.lost == ""
     assert standing.heard_at > 0
-    assert all("may not list" in why for _, why in standing.unread)
+    assert all("is not allowed to list" in why for _, why in standing.unread)
     running.call(lambda: running.cluster.faults.set("api_down", True))
     until(lambda: cache.standing.lost, "the end of the cluster")
     assert len(cache.standing.unread) == 4
@@ -181,7 +183,7 @@ def test_what_was_seen_of_a_namespace_stays_while_its_role_is_gone_and_the_rest_
         path = "/apis/rbac.authorization.k8s.io/v1/namespaces/prod/rolebindings/gateway-bot"
         running.request("DELETE", path)
         # As after the minute for which rights may seem gone.
-        gone = NotGranted("The bot may not list deployments.apps in namespace “prod”.")
+        gone = NotGranted("The bot is not allowed to list deployments.apps in namespace “prod”.")
         found._failed("Deployment", "prod", gone)
         until(lambda: "prod" in found.read().unread, "that it refuses")
         snapshot = found.read()

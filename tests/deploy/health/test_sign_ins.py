@@ -208,7 +208,7 @@ def test_what_may_not_be_read_is_named_not_missed(running: RunningCluster) -> No
     try:
         found = seen(cache, "apim-gateway")
         assert found.token_expires_at is None
-        assert "may not" in facts_of(found, RULES).why
+        assert "not allowed to" in facts_of(found, RULES).why
     finally:
         cache.stop(Deadline.after(5))
         client.close()

@@ -11,7 +11,7 @@ from deploy.health.sources import Sources
 from deploy.kube.objects import Manifest
 from deploy.observed.token_facts import TokenFacts, read_all
 
-DENIED = NotGranted("The bot may not get secrets in dev.")
+DENIED = NotGranted("The bot is not allowed to get secrets in dev.")
 TOKEN = base64.b64encode(b"GatewayKey edge-1&203001010000&c2ln").decode()
 HELD: Manifest = {
     "kind": "Secret",
@@ -69,7 +69,7 @@ def test_one_that_is_gone_is_missing_where_no_pod_starts_without_it() -> None:
 def test_one_that_may_not_be_read_is_not_called_missing(optional: bool) -> None:
     facts = told({"t": DENIED}, whole("t", optional=optional))
     assert (facts.missing, facts.refused) == (False, True)
-    assert "may not get secrets" in facts.error
+    assert "is not allowed to get secrets" in facts.error
     beside = told({"t": DENIED}, whole("t", optional=optional), whole("z", optional=True))
     assert (beside.missing, beside.refused) == (False, True)
 

@@ -101,7 +101,7 @@ WRONG: dict[str, tuple[str, Login | None, str, type[GatewayBotError], str]] = {
         "basic", ANA, "nobody/nothing", NotFound, "has no repository nobody",
     ),
     "no right to pull": (
-        "bearer", login_of("dan", PASSWORD, "x"), PATH, Refused, "“dan” may not read mirror/gateway",
+        "bearer", login_of("dan", PASSWORD, "x"), PATH, Refused, "“dan” is not allowed to read mirror/gateway",
     ),
 }  # fmt: skip
 
@@ -218,7 +218,7 @@ def test_credentials_go_where_the_registry_says_so_over_tls(
             read(plain.url, ANA)
         accounts = Accounts({"ana": PASSWORD}, realm=realm)
         secure = server(accounts, tls=authority.server_context())
-        with running(secure), pytest.raises(Refused, match="“ana” may not read"):
+        with running(secure), pytest.raises(Refused, match="“ana” is not allowed to read"):
             # The token was made there; this registry does not know it.
             read(secure.url, ANA)
 

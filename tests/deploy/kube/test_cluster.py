@@ -147,7 +147,9 @@ def test_a_right_that_is_missing_is_named(running: RunningCluster) -> None:
     nobody = connect("west", kubeconfig=running.kubeconfig("bot"))
     with pytest.raises(Refused) as error:
         nobody.list("Deployment", "dev")
-    assert "may not list deployments.apps in namespace “dev” on cluster “west”" in str(error.value)
+    assert "is not allowed to list deployments.apps in namespace “dev” on cluster “west”" in str(
+        error.value
+    )
     assert not nobody.can_i("list", "apps", "deployments", "dev")
 
 

@@ -445,6 +445,6 @@ def test_the_bot_acts_as_whom_the_kubeconfig_says(connected: Connected) -> None:
 def test_acting_as_somebody_takes_the_right_to(connected: Connected, desk: Desk) -> None:
     user = {"token": desk.admit("bare", who=Identity("bare")), "as": "ann"}
     with pytest.raises(
-        GatewayBotError, match=r"may not impersonate the user .* for cluster “west”"
+        GatewayBotError, match=r"is not allowed to impersonate the user .* for cluster “west”"
     ):
         connected(user).namespaces()

@@ -232,7 +232,7 @@ def test_jobs_that_may_not_be_listed_are_said_to_be_unknown(running: RunningClus
         plan = planner.plan(SPEC, "XYZ789")
         (finding,) = findings(plan)
         assert finding.severity == "info"
-        assert "may not list cronjobs" in finding.what
+        assert "is not allowed to list cronjobs" in finding.what
         assert plan.digest
     finally:
         cluster.close()

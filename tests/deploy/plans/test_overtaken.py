@@ -156,7 +156,7 @@ def test_a_deletion_that_failed_halfway_can_be_asked_for_again(
 
     def refusing(cluster: Cluster, kind: str, namespace: str, name: str) -> bool:
         if kind == "ConfigMap":
-            raise Refused("The bot may not delete configmaps.")
+            raise Refused("The bot is not allowed to delete configmaps.")
         return delete(cluster, kind, namespace, name)
 
     with monkeypatch.context() as patched:

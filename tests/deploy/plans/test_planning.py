@@ -381,9 +381,11 @@ def test_what_others_namespaces_hide_is_no_lack_of_rights() -> None:
     (outside,) = jobs_unseen(Everywhere((), left_out="The bot looks only at namespace dev."))
     assert "looks only at namespace dev" in outside.what
     assert "right" not in outside.fix
-    (refused,) = jobs_unseen(Everywhere((), ("The bot may not list cronjobs.",), "Only dev."))
+    (refused,) = jobs_unseen(
+        Everywhere((), ("The bot is not allowed to list cronjobs.",), "Only dev.")
+    )
     assert "the right to list CronJobs" in refused.fix
-    assert "Only dev. The bot may not list cronjobs." in refused.what
+    assert "Only dev. The bot is not allowed to list cronjobs." in refused.what
 
 
 def test_a_new_network_policy_is_warned_of_where_pods_run(

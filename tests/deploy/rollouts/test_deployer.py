@@ -304,7 +304,7 @@ def test_writes_that_are_forbidden_end_with_that(bench: Bench) -> None:
     bench.bed.api("forbid_writes", True)
     outcome = bench.deployer.execute(action_for(plan), RecordingRun())
     assert outcome.state is State.FAILED
-    assert "may not" in outcome.happened or "refused" in outcome.happened
+    assert "not allowed" in outcome.happened or "refused" in outcome.happened
 
 
 def test_an_outage_during_the_rollout_is_outlasted(bench: Bench) -> None:

@@ -275,7 +275,7 @@ def test_each_gateway_whose_kept_tokens_cannot_be_read_keeps_a_key_from_being_re
 
     def read(kind: str, *_: object, **__: object) -> list[Any]:
         if kind == "Secret":
-            raise NotGranted("The bot may not read secrets.", remedy="Let it read them.")
+            raise NotGranted("The bot is not allowed to read secrets.", remedy="Let it read them.")
         return [{"metadata": {"name": "p1"}, "spec": spec}] if spec else []
 
     snapshot = Snapshot("west", gateways[:2], 0.0)
@@ -288,7 +288,7 @@ def test_each_gateway_whose_kept_tokens_cannot_be_read_keeps_a_key_from_being_re
         check_unheld("edge-1", "primary", found)
     assert refused.value.happened == (
         "Secrets that may keep a token of west/dev/one, west/dev/two cannot be read: "
-        "The bot may not read secrets."
+        "The bot is not allowed to read secrets."
     )
     assert refused.value.remedy == "Let it read them."
     snapshot, spec = (

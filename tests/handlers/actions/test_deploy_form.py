@@ -2,13 +2,19 @@
 
 import dataclasses
 import datetime
+import itertools
 import json
+import secrets
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackApiError
 
+from bot.sandbox.valkey import Valkey
 from deploy.access import Environment, Freeze
+from deploy.actions.connection import connect
 from deploy.errors import Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.status import GatewaySummary
@@ -16,11 +22,13 @@ from deploy.kube.places import Places
 from handlers.actions import deploy_form
 from handlers.actions.deploy_form import prefilled
 from handlers.slack import spec_file
-from handlers.slack.payloads import Request, Submission
+from handlers.slack.form_clicks import FormClick, FormClicks, form_click
+from handlers.slack.payloads import Click, Request, Submission
 from handlers.views import deploy_modal as modal
 from handlers.views.errors import InForm
 from tests.support.clicks import clicked
 from tests.support.needs import needs
+from tests.support.redis_servers import started
 from tests.support.shown import check_blocks
 
 ENDS = datetime.datetime(2026, 12, 31, tzinfo=datetime.UTC)
@@ -33,16 +41,29 @@ def summary(place: str, name: str = "edge-1", tag: str = "2.11.1", **more: Any) 
     return GatewaySummary(ref, "edge-1", tag, 1, 1, 1, 1, 0.0, "gateway-bot", **more)
 
 
+def alone(click: Click) -> tuple[FormClick, ...]:
+    """As where nobody clicks quickly."""
+    return (form_click(click),)
+
+
 class Slack:
     """The views that were shown last."""
 
     def __init__(self) -> None:
         self.shown: list[dict[str, Any]] = []
+        self.id = secrets.token_hex(4)
+
+    @property
+    def hash(self) -> str:
+        """Another one with each drawing."""
+        return f"h{len(self.shown)}"
 
     def views_open(self, *, trigger_id: str, view: Any) -> dict[str, Any]:
-        return {"view": {"id": "V1", "hash": "h1"}}
+        return {"view": {"id": self.id, "hash": self.hash}}
 
-    def views_update(self, *, view: dict[str, Any], **more: Any) -> None:
+    def views_update(self, *, view: dict[str, Any], hash: str | None, **more: Any) -> None:
+        if hash not in (None, self.hash):
+            raise SlackApiError("hash_conflict", {"error": "hash_conflict"})
         check_blocks(view["blocks"])
         self.shown.append(view)
 
@@ -50,7 +71,13 @@ class Slack:
 class Form:
     """What the form works with; `running` is what runs, `freezes` what nobody may change now."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *running: GatewaySummary) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *running: GatewaySummary,
+        clicks: Any = None,
+    ) -> None:
+        self._clicks = itertools.count(1)
         self.slack = Slack()
         self.freezes: tuple[Any, ...] = ()
         self.refused: Refused | None = None
@@ -66,6 +93,7 @@ class Form:
             clusters={"west": SimpleNamespace(places=Places("west"))},
             caches={},
             command="/gateway",
+            form_clicks=clicks or SimpleNamespace(noted=alone, of=alone),
         )
 
     def _check(self, *given: Any, **more: Any) -> None:
@@ -79,10 +107,15 @@ class Form:
 
     def chosen(self, view: dict[str, Any], gateway: str, **entered: str) -> dict[str, Any]:
         """The form once a gateway is chosen in it, and before that this was entered."""
-        view = {**view, "id": "V1", "hash": "h2", "state": {"values": state(view, **entered)}}
-        click = clicked("U1", gateway, modal.GATEWAY)
-        deploy_form.gateway_chosen(self.needs, dataclasses.replace(click, view=view))
+        deploy_form.clicked(self.needs, self.click(view, modal.GATEWAY, gateway, **entered))
         return self.slack.shown[-1]
+
+    def click(self, view: dict[str, Any], name: str, value: str, **entered: str) -> Click:
+        """One in the form as it was shown last, of whoever has entered this."""
+        values = {"values": state(view, **entered)}
+        given = {**view, "id": self.slack.id, "hash": self.slack.hash, "state": values}
+        found = clicked("U1", value, name, at=f"{next(self._clicks)}.5")
+        return dataclasses.replace(found, view=given)
 
     def with_file(self, view: dict[str, Any], **entered: str) -> dict[str, Any]:
         """The form once a spec file is wanted in it, and before that this was entered."""
@@ -95,9 +128,8 @@ class Form:
     def _pressed(
         self, view: dict[str, Any], wanted: modal.SpecFile, **entered: str
     ) -> dict[str, Any]:
-        view = {**view, "id": "V1", "hash": "h3", "state": {"values": state(view, **entered)}}
-        click = clicked("U1", wanted.value, modal.FILE_OR_NOT)
-        deploy_form.file_or_not(self.needs, dataclasses.replace(click, view=view))
+        click = self.click(view, modal.FILE_OR_NOT, wanted.value, **entered)
+        deploy_form.clicked(self.needs, click)
         return self.slack.shown[-1]
 
     def sent(self, view: dict[str, Any], **entered: str) -> Request:
@@ -277,3 +309,79 @@ def test_what_was_entered_comes_back_where_something_does_not_answer(
 def test_what_runs_by_a_digest_alone_brings_no_tag() -> None:
     at = [summary("west/dev", tag="sha256:0a0a")]
     assert prefilled({"gateway": "edge-1"}, at) == {"gateway": "edge-1", "to": "west/dev"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    yield from started("valkey", tmp_path_factory.mktemp("redis"))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_quick_clicks_both_count_whichever_bot_answers_first(
+    monkeypatch: pytest.MonkeyPatch, server: Valkey, order: tuple[int, int]
+) -> None:
+    form = Form(
+        monkeypatch, summary("west/dev", name="front"), clicks=FormClicks(connect(server.url))
+    )
+    gateway, wanted = "contoso/edge-1", modal.SpecFile.GIVEN.value
+    for first, second in (
+        ((modal.GATEWAY, gateway), (modal.FILE_OR_NOT, wanted)),
+        ((modal.FILE_OR_NOT, wanted), (modal.GATEWAY, gateway)),
+    ):
+        empty = form.opened()
+        # Both are made on the same drawing of the form, so the second knows nothing of the first.
+        clicks = [form.click(empty, *first, deploy_tag="2.12.1")]
+        entered = {"deploy_gateway": gateway, "deploy_tag": "2.12.1"}
+        clicks.append(form.click(empty, *second, **entered))
+        for index in order:
+            deploy_form.clicked(form.needs, clicks[index])
+        view = form.slack.shown[-1]
+        assert modal.takes_file(view["blocks"])
+        told = {"gateway": gateway, "to": "west/dev", "name": "front", "tag": "2.12.1"}
+        assert starts(view) == told
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_gateways_that_are_chosen_quickly_the_later_one_is_filled_in(
+    monkeypatch: pytest.MonkeyPatch, server: Valkey, order: tuple[int, int]
+) -> None:
+    form = Form(monkeypatch, summary("west/dev"), clicks=FormClicks(connect(server.url)))
+    empty = form.opened()
+    clicks = [form.click(empty, modal.GATEWAY, f"contoso/edge-{n}") for n in (1, 2)]
+    for index in order:
+        deploy_form.clicked(form.needs, clicks[index])
+    view = form.slack.shown[-1]
+    # Nothing is known of the second gateway, and where the first one runs must not stay for it.
+    assert starts(view) == {"gateway": "contoso/edge-2"}
+    assert inputs(view)[modal.PLACE]["block_id"] != modal.PLACE, "else Slack keeps what was in it"
+
+
+def test_a_click_while_the_form_is_being_filled_in_is_drawn_with_it(
+    monkeypatch: pytest.MonkeyPatch, server: Valkey
+) -> None:
+    form = Form(monkeypatch, summary("west/dev"), clicks=FormClicks(connect(server.url)))
+    empty = form.opened()
+    first = form.click(empty, modal.GATEWAY, "contoso/edge-1")
+    second = form.click(empty, modal.FILE_OR_NOT, modal.SpecFile.GIVEN.value)
+    look = iter([lambda: form.needs.form_clicks.noted(second)])
+    found = SimpleNamespace(summaries=(summary("west/dev"),))
+
+    def found_everywhere(caches: Any, wait: float) -> Any:
+        next(look, lambda: None)()
+        return found
+
+    monkeypatch.setattr(deploy_form, "found_everywhere", found_everywhere)
+    deploy_form.clicked(form.needs, first)
+    view = form.slack.shown[-1]
+    assert modal.takes_file(view["blocks"])
+    assert starts(view)["to"] == "west/dev"
+
+
+def test_where_redis_is_away_a_form_is_filled_in_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(click: Click) -> Any:
+        raise Unavailable("Redis cannot be used now.")
+
+    form = Form(monkeypatch, summary("west/dev"), clicks=SimpleNamespace(noted=away, of=away))
+    assert starts(form.chosen(form.opened(), "contoso/edge-1"))["to"] == "west/dev"

@@ -470,5 +470,5 @@ def test_what_cannot_be_shared_in_a_channel_without_the_bot_is_told_to_who_share
         bot.paid()
     direct: Any = client.conversations_open(users=ANA)
     (told,) = person.messages(direct["channel"]["id"], user="ana")
-    assert f"the bot may not post in <#{ELSEWHERE}>" in told["text"]
+    assert f"the bot is not allowed to post in <#{ELSEWHERE}>" in told["text"]
     assert "/invite" in told["text"]

@@ -90,7 +90,7 @@ def test_who_may_not_resume_it_is_told_so_and_nothing_goes_on(client: WebClient)
     refusing = authority(ENVIRONMENT)
     made = given(client, authority=refusing, resume=away)
     told = heard(lambda: expiring.resume(made, click("production")))
-    assert "You may not resume automatic rotation in production." in told
+    assert "You are not allowed to resume automatic rotation in production." in told
 
 
 def test_whoever_resumes_it_gets_no_words_as_the_message_shows_it(client: WebClient) -> None:

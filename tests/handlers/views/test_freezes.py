@@ -10,6 +10,7 @@ import pytest
 
 from deploy.access import Environment, Freeze, freezes_of
 from deploy.actions.pauses import CLUSTER, ENVIRONMENT, Pause
+from deploy.errors import Unavailable
 from deploy.health.fleet import Selection
 from handlers.fleet import Found
 from handlers.verbs import status
@@ -86,3 +87,26 @@ def test_the_table_of_gateways_shows_those_of_the_environments_in_it(
     newer = authority(*EVERY, pauses=(Pause("region", "eu", "Storm"),))
     held = dataclasses.replace(given, authority=newer)
     assert "Storm" in json.dumps(status.table(held, east, "").blocks)
+
+
+def test_that_it_is_not_known_whether_anything_is_paused_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(status, "found_everywhere", lambda caches: Found((), (), {}))
+
+    def away() -> Any:
+        raise Unavailable("Redis cannot be used now (it hangs).")
+
+    silent = authority(*EVERY)
+    monkeypatch.setattr(silent, "pauses", away)
+    given = needs(
+        status.Needs,
+        caches={},
+        levels=SimpleNamespace(look=lambda gateways: {}),
+        registry=SimpleNamespace(tags=tuple),
+        environments=EVERY,
+        authority=silent,
+    )
+    said = json.dumps(status.table(given, Page(), "").blocks)
+    assert "Whether anything is paused here is not known: Redis does not answer." in said
+    assert "Year end" in said, "freezes are in the settings"

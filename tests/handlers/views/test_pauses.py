@@ -10,6 +10,7 @@ from bot.sandbox.slack.blocks import check_blocks
 from deploy.actions.action import State
 from deploy.actions.pauses import CLUSTER, ENVIRONMENT, Pause
 from deploy.actions.store import LONGEST_WAIT_SECONDS
+from deploy.rules.finding import Finding
 from handlers.views import action as action_view
 from handlers.views import pauses, request_line
 from handlers.views.text import date
@@ -63,3 +64,20 @@ def test_an_approved_action_says_why_it_waits_and_how_long_its_approval_holds(pa
 def test_an_action_that_started_no_longer_names_the_pause() -> None:
     shown = dataclasses.replace(waiting(), state=State.RUNNING)
     assert "paused" not in said(action_view.render(shown, where)[1])
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - {State.PENDING, State.APPROVED}))
+def test_what_is_decided_otherwise_or_over_no_longer_names_a_pause(state: State) -> None:
+    shown = dataclasses.replace(waiting(), state=state)
+    text, blocks = action_view.render(shown, where, paused=PAUSE)
+    told = text + said(blocks) + request_line.needed(shown) + pauses.of_waiting(shown)
+    assert "paused" not in told
+    assert "resumed" not in told + pauses.waiting(shown)
+
+
+def test_a_plan_that_a_rule_denies_does_not_say_that_it_would_wait() -> None:
+    shown = action("deploy", State.PENDING)
+    denied = Finding("rule", "deny", "It is wrong.", "It fails.", "Change it.")
+    plan = dataclasses.replace(shown.plan, findings=(denied,))
+    shown = dataclasses.replace(shown, plan=plan)
+    assert "paused" not in said(action_view.render(shown, where, paused=PAUSE)[1])

@@ -32,7 +32,7 @@ class Slow:
         return "v1.29.4-gke.100"
 
     def list(self, kind: str, namespace: str) -> Any:
-        raise NotGranted(f"The bot may not list {kind} in {namespace}.")
+        raise NotGranted(f"The bot is not allowed to list {kind} in {namespace}.")
 
     def list_at(self, kind: str, namespace: str | None, shape: Any) -> tuple[Any, str]:
         if kind == "Node":
