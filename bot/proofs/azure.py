@@ -48,15 +48,16 @@ def _results(
     arm: ArmClient, instance: ApimInstance, wanted: list[str], printing: str
 ) -> list[Result]:
     """The instance first, then a line for each action that its role lacks."""
-    name, denied = f"API Management {instance.name}", []
-    seen = "its gateways cannot be read"
+    name, rights = f"API Management {instance.name}", f"rights on API Management {instance.name}"
     try:
         seen = _gateways([gateway.name for gateway in arm.list_gateways(instance)])
     except ActionDenied as error:
-        denied.append(_denied(instance, "read gateways", error.action, printing))
+        about, seen = [_denied(name, instance, "read gateways", error, printing)], ""
     except GatewayBotError as error:
         # Whatever else is asked there fails alike.
         return [wrong(name, error)]
+    else:
+        about = []
     may: list[str] = []
     for action, act in _acts(arm, instance).items():
         if action not in wanted:
@@ -65,11 +66,11 @@ def _results(
             _on_no_gateway(act)
             may.append(_MAY[action])
         except ActionDenied as error:
-            denied.append(_denied(instance, _MAY[action], error.action, printing))
+            about.append(_denied(rights, instance, _MAY[action], error, printing))
         except GatewayBotError as error:
-            denied.append(wrong(f"rights on {name}", error))
+            about.append(wrong(rights, error))
     does = f"; may {' and '.join(may)}" if may else ""
-    return [*([ok(name, f"{seen}{does}")] if may or not denied else []), *denied]
+    return [ok(name, f"{seen}{does}"), *about] if seen else about
 
 
 def _acts(arm: ArmClient, instance: ApimInstance) -> Mapping[str, Callable[[str], object]]:
@@ -92,11 +93,13 @@ def _on_no_gateway(act: Callable[[str], object]) -> None:
     )
 
 
-def _denied(instance: ApimInstance, what: str, action: str, printing: str) -> Result:
+def _denied(
+    name: str, instance: ApimInstance, what: str, error: ActionDenied, printing: str
+) -> Result:
     return fail(
-        f"rights on API Management {instance.name}",
+        name,
         f"The bot may not {what} of {instance.name}: its identity has no role there with the action "
-        f"{action}.",
+        f"{error.action}.",
         f"Create and assign the role with the commands that {printing} prints. A new assignment takes "
         "effect within ten minutes.",
     )
