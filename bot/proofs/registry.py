@@ -1,5 +1,7 @@
 """Whether the image registries list their tags."""
 
+from collections.abc import Sequence
+
 import requests
 
 from bot.clients import catalogue_of
@@ -19,13 +21,25 @@ def proofs(settings: Settings, secrets: Secrets) -> dict[str, Prove]:
         if mirror is not catalogue.microsoft
     }
     name = "image registry"
-    return {name: one(name, lambda: f"{len(catalogue.released())} tags"), **mirrors}
+    return {name: one(name, lambda: _counted(catalogue.released())), **mirrors}
+
+
+def _counted(tags: Sequence[str]) -> str:
+    if not tags:
+        raise Doubtful(
+            "The repository has no tags.",
+            meaning="There is no version to deploy from it.",
+            remedy="Push or cache an image there, or correct the repository in `images`.",
+        )
+    return f"{len(tags)} tags"
 
 
 def _tags_of(mirror: Registry) -> Find:
     def tags() -> str:
         try:
-            return f"{len(mirror.tags())} tags"
+            return _counted(mirror.tags())
+        except Doubtful:
+            raise
         except GatewayBotError as error:
             raise Doubtful(
                 error.happened,

@@ -233,8 +233,8 @@ class CheckBed:
         self.ends.enter_context(running_part(registry))
         return registry
 
-    def check(self, setup: Setup) -> list[Result]:
-        """What it says of that."""
+    def check(self, setup: Setup, *services: str) -> list[Result]:
+        """What it says of that; of those services alone where some are named."""
         settings = Settings.model_validate({**self.usual, **setup.settings})
         secrets = Secrets.model_validate(
             {
@@ -245,7 +245,12 @@ class CheckBed:
                 **setup.secrets,
             }
         )
-        return all_of(proofs(settings, secrets), SECONDS)
+        chosen = {
+            name: prove
+            for name, prove in proofs(settings, secrets).items()
+            if not services or name.startswith(services)
+        }
+        return all_of(chosen, SECONDS)
 
 
 def _less(rule: Mapping[str, Any], lacks: Sequence[str], verbs: Sequence[str]) -> list[Obj]:
