@@ -40,11 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, help="print the version and end")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     run = commands.add_parser("run", help="run the bot")
-    check = commands.add_parser("check", help="test each connection in the settings")
+    check = commands.add_parser("check", help="prove each connection and right the settings imply")
     for command in (run, check):
         command.add_argument(
             "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
+    check.add_argument("--json", action="store_true", help="print one JSON object")
     run.add_argument(
         "--log-format",
         default="text",
@@ -215,7 +216,7 @@ def _run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from bot.checks import check
 
-    return check(options.config)
+    return check(options.config, as_json=options.json)
 
 
 def _k8s_manifest(options: argparse.Namespace) -> int:

@@ -58,6 +58,18 @@ class Credential(Protocol):
     def get_token(self, *scopes: str) -> AccessToken: ...
 
 
+class ActionDenied(Refused):
+    """The identity that the bot signs in as has no role with an action."""
+
+    def __init__(self, what: str, action: str) -> None:
+        super().__init__(
+            f"The bot is not allowed to do this with {what} in Azure.",
+            meaning=f"Its identity needs a role with the action {action}.",
+            remedy="Assign such a role to the bot's identity: docs/install.md.",
+        )
+        self.action = action
+
+
 @dataclass(frozen=True)
 class ApimInstance:
     """One API Management instance, under the name the settings give it.
@@ -371,11 +383,7 @@ def _refusal(answer: requests.Response, what: str, right: str) -> GatewayBotErro
             remedy="Check the credential with `gateway-bot check`.",
         )
     if answer.status_code == 403:
-        return Refused(
-            f"The bot is not allowed to do this with {what} in Azure.",
-            meaning=f"Its identity needs a role with the action {right}.",
-            remedy="Assign such a role to the bot's identity: docs/install.md.",
-        )
+        return ActionDenied(what, right)
     if answer.status_code == 404:
         return NotFound(
             f"Azure does not have {what}.",

@@ -1,6 +1,7 @@
 """What the bot may do on a cluster, as RBAC objects that bind it. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -8,9 +9,34 @@ from bot.install.installation import APP, Installation
 from bot.settings import ClusterSettings, Settings
 from deploy.errors import InvalidInput
 from deploy.kube.objects import Manifest
-from deploy.kube.rights import BESIDE_CLUSTER_ROLE, IN_NAMESPACE, RBAC, Rights, cluster_role, role
+from deploy.kube.rights import (
+    BESIDE_CLUSTER_ROLE,
+    IN_CLUSTER,
+    IN_NAMESPACE,
+    RBAC,
+    Rights,
+    cluster_role,
+    role,
+)
 
 _CLIENT_ID = "azure.workload.identity/client-id"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The rights of one Role, or of the ClusterRole where there is no namespace."""
+
+    namespace: str | None
+    rights: tuple[Rights, ...]
+
+
+def grants_on(cluster: ClusterSettings, namespaces: Sequence[str]) -> tuple[Grant, ...]:
+    """All that the bot needs on a cluster where those namespaces have gateways: what is printed, and
+    what `gateway-bot check` proves."""
+    if cluster.namespaces:
+        return tuple(Grant(each, IN_NAMESPACE) for each in sorted(namespaces))
+    beside = (Grant(each, BESIDE_CLUSTER_ROLE) for each in sorted(namespaces))
+    return (Grant(None, IN_CLUSTER), *beside)
 
 
 def own_cluster(settings: Settings) -> ClusterSettings | None:
@@ -47,23 +73,16 @@ def rights_on(
     name, subject = installation.rights_name, _subject(installation, user)
     if cluster.namespaces:
         _only_listed(cluster, installation.gateway_namespaces)
-        return _in_each(cluster.namespaces, IN_NAMESPACE, name, subject)
-    named = namespaces_of(cluster, settings, installation.gateway_namespaces)
-    everywhere = cluster_role(name)
-    return [
-        everywhere,
-        _binding(everywhere, subject),
-        *_in_each(named, BESIDE_CLUSTER_ROLE, name, subject),
-    ]
+    namespaces = namespaces_of(cluster, settings, installation.gateway_namespaces)
+    roles = (_role(grant, name) for grant in grants_on(cluster, namespaces))
+    return [each for one in roles for each in (one, _binding(one, subject))]
 
 
 def namespaces_of(
     cluster: ClusterSettings, settings: Settings, more: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """The namespaces of a cluster that the settings, or somebody, call by name. Sorted."""
-    if cluster.namespaces:
-        return tuple(sorted(cluster.namespaces))
-    named = {n for n in _mentioned(cluster, settings) if not _is_pattern(n)} | set(more)
+    named = named_in(cluster, settings) | set(more)
     if not named:
         raise InvalidInput(
             f"The settings do not name the namespaces of cluster “{cluster.name}” that have gateways.",
@@ -72,6 +91,13 @@ def namespaces_of(
             f"{cluster.name}.",
         )
     return tuple(sorted(named))
+
+
+def named_in(cluster: ClusterSettings, settings: Settings) -> frozenset[str]:
+    """Those that the settings call by name; there may be none."""
+    if cluster.namespaces:
+        return frozenset(cluster.namespaces)
+    return frozenset(n for n in _mentioned(cluster, settings) if not _is_pattern(n))
 
 
 def patterns_of(cluster: ClusterSettings, settings: Settings) -> tuple[str, ...]:
@@ -104,11 +130,10 @@ def _only_listed(cluster: ClusterSettings, given: Sequence[str]) -> None:
         )
 
 
-def _in_each(
-    namespaces: Sequence[str], rights: Sequence[Rights], name: str, subject: Manifest
-) -> list[Manifest]:
-    roles = [role(namespace, rights, name) for namespace in sorted(namespaces)]
-    return [each for one in roles for each in (one, _binding(one, subject))]
+def _role(grant: Grant, name: str) -> Manifest:
+    if grant.namespace is None:
+        return cluster_role(name)
+    return role(grant.namespace, grant.rights, name)
 
 
 def _subject(installation: Installation, user: str | None) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from bot.settings import Settings, load_settings
 
 NAME = "gateway-bot"
 _GATEWAYS = "Microsoft.ApiManagement/service/gateways"
+GENERATE = f"{_GATEWAYS}/generateToken/action"
+REGENERATE = f"{_GATEWAYS}/regenerateKey/action"
 _CLOUDS = {"usgov": "AzureUSGovernment", "china": "AzureChinaCloud"}
 
 
@@ -26,9 +28,9 @@ def print_role(config: Path, *, only_role: bool) -> int:
 
 def actions(settings: Settings) -> list[str]:
     """What the bot asks Azure Resource Manager to do, and nothing else."""
-    found = [f"{_GATEWAYS}/read", f"{_GATEWAYS}/generateToken/action"]
+    found = [f"{_GATEWAYS}/read", GENERATE]
     if settings.rotation.regenerate_keys:
-        found.append(f"{_GATEWAYS}/regenerateKey/action")
+        found.append(REGENERATE)
     return found
 
 

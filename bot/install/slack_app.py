@@ -1,5 +1,6 @@
 """`gateway-bot slack-manifest`: the manifest of the Slack app for either mode, with its reasons. Pure."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,30 +49,65 @@ features:
   org_deploy_enabled: false
   token_rotation_enabled: false
 """
-_SCOPES = (
-    ("", ("commands", "chat:write")),
-    ("Answers messages that mention the bot.", ("app_mentions:read",)),
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A scope, what it is for, and whether the bot cannot work without."""
+
+    name: str
+    why: str
+    needed: bool = True
+
+
+SCOPES: tuple[tuple[str, tuple[Scope, ...]], ...] = (
+    ("", (Scope("commands", "to receive commands"), Scope("chat:write", "to answer"))),
+    (
+        "Answers messages that mention the bot.",
+        (Scope("app_mentions:read", "to answer messages that mention the bot", False),),
+    ),
     (
         "Finds a message whose posting was never confirmed, instead of posting it twice.",
-        ("channels:history", "groups:history"),
+        (
+            Scope("channels:history", "to find messages that Slack never confirmed"),
+            Scope("groups:history", "the same in private channels", False),
+        ),
     ),
     (
         "Finds the messages of lost requests, should Redis lose its data; and tells `gateway-bot check` whether a\n"
         "channel is shared with another workspace.",
-        ("channels:read", "groups:read", "im:read"),
+        (
+            Scope(
+                "channels:read",
+                "to find lost requests, and see which channels other workspaces share",
+                False,
+            ),
+            Scope("groups:read", "the same for private channels", False),
+            Scope("im:read", "to find lost requests in direct messages", False),
+        ),
     ),
     (
         "Notifies the requester in person, finds what was sent before, and answers what is written to the bot.",
-        ("im:write", "im:history"),
+        (
+            Scope("im:write", "to notify requesters in direct messages"),
+            Scope("im:history", "to notify them only once"),
+        ),
     ),
-    ("Who is an approver is asked at each click.", ("usergroups:read",)),
+    (
+        "Who is an approver is asked at each click.",
+        (Scope("usergroups:read", "to know who approves"),),
+    ),
     (
         "Whether somebody is one of this workspace, where their payload names another one.",
-        ("users:read",),
+        (Scope("users:read", "to know who is a member of the workspace"),),
     ),
-    ("Files of `/gateway export` and `/gateway logs`.", ("files:write",)),
-    ("A spec as a file in the form.", ("files:read",)),
+    (
+        "Files of `/gateway export` and `/gateway logs`.",
+        (Scope("files:write", "to send files"),),
+    ),
+    ("A spec as a file in the form.", (Scope("files:read", "to read specs from uploaded files"),)),
 )
+"""What the manifest asks for, with its comments, and what `gateway-bot check` looks for."""
 
 
 def print_slack_manifest(config: Path | None, mode: str | None, url: str | None) -> int:
@@ -132,7 +168,7 @@ def slack_manifest(command: str, url: str | None = None) -> str:
 
 def _scopes() -> str:
     lines = []
-    for why, scopes in _SCOPES:
-        lines += [f"      # {line}\n" for line in why.splitlines()]
-        lines += [f"      - {scope}\n" for scope in scopes]
+    for comment, scopes in SCOPES:
+        lines += [f"      # {line}\n" for line in comment.splitlines()]
+        lines += [f"      - {scope.name}\n" for scope in scopes]
     return "".join(lines)

@@ -35,7 +35,6 @@ _PATIENCE_SECONDS = 10.0
 """For how long a command is repeated. What follows the last try, a connection included, comes on top."""
 _WAIT_MS = 200
 _REPLICAS_KEPT = 10.0
-_APPENDONLY = {"0": "no", "1": "yes"}
 REDIS = Service("redis")
 
 
@@ -254,41 +253,3 @@ class Durability:
             self._replicas = int(self._client.info("replication").get("connected_slaves", 0))
             self._asked_at = now
         return self._replicas > 0
-
-
-@redis_errors
-def describe(client: Any) -> str:
-    """What the server is and whether it keeps what it is given. Unavailable when it is away.
-
-    By INFO alone: who may read settings by CONFIG GET reads the server's passwords there too.
-    """
-    server = client.info("server")
-    engine = "Valkey" if "valkey_version" in server else "Redis"
-    version = server.get("valkey_version") or server.get("redis_version")
-    kept = {**client.info("persistence"), **client.info("memory")}
-    found = [
-        f"{engine} {version}",
-        _setting("appendonly", _APPENDONLY.get(str(kept.get("aof_enabled"))), "yes"),
-        _setting("maxmemory-policy", kept.get("maxmemory_policy"), "noeviction"),
-    ]
-    return ", ".join([*found, *_replication(client)])
-
-
-def _setting(name: str, value: str | None, wanted: str) -> str:
-    if value is None:
-        # Managed offers may leave it out.
-        return f"{name} could not be read"
-    return f"{name} {value}" + ("" if value == wanted else f" (should be {wanted})")
-
-
-def _replication(client: Any) -> list[str]:
-    told = client.info("replication")
-    replicas = int(told.get("connected_slaves", 0))
-    if not replicas:
-        return ["no replica"]
-    found = f"{replicas} replica{'s' if replicas > 1 else ''}"
-    # INFO has this where min-replicas-to-write is set, and nowhere the number itself.
-    if "min_slaves_good_slaves" in told:
-        return [found, "min-replicas-to-write is set"]
-    # Without it an old primary that was cut off keeps taking writes that are lost later.
-    return [found, "min-replicas-to-write is not set (should be 1)"]

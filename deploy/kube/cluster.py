@@ -23,6 +23,7 @@ from deploy.kube.kinds import ResourceKind, kind_of
 from deploy.kube.objects import Manifest
 from deploy.kube.places import PlaceReads, Places
 from deploy.kube.pod_reads import PodReads
+from deploy.kube.reviews import Reviews
 from deploy.kube.shapes import Shape
 from deploy.kube.unconfirmed import Unconfirmed
 from deploy.kube.watching import Watch
@@ -45,7 +46,7 @@ Warned = Callable[[tuple[str, ...]], None]
 _Address = tuple[ResourceKind, str | None, str]
 
 
-class Cluster(PodReads, PlaceReads):
+class Cluster(PodReads, PlaceReads, Reviews):
     """A cluster under the name the settings give it. Safe to use from many threads.
 
     Every method raises the errors of deploy.errors: Unavailable where the cluster does not answer,
@@ -329,30 +330,6 @@ class Cluster(PodReads, PlaceReads):
                 answered=True,
             )
         return str(found)
-
-    def can_i(
-        self, verb: str, group: str, resource: str, namespace: str | None, subresource: str = ""
-    ) -> bool:
-        """Whether the bot's credentials allow that, as the cluster's own access control says."""
-        attributes = {
-            "verb": verb,
-            "group": group,
-            "resource": resource,
-            "subresource": subresource,
-            "namespace": namespace or "",
-        }
-        answer = self._connection.request(
-            "POST",
-            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-            what="an access review",
-            body={
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SelfSubjectAccessReview",
-                "spec": {"resourceAttributes": attributes},
-            },
-            repeat=True,
-        )
-        return bool(_object(answer).get("status", {}).get("allowed"))
 
     def begin(self, call: Callable[[], T]) -> Future[T]:
         """Start one call beside others; its result or error is the future's."""

@@ -13,7 +13,7 @@ import requests
 import yaml
 from azure.identity import DefaultAzureCredential
 
-from bot.checks import probes
+from bot.checks import proofs
 from bot.clients import _SIGN_IN_LIMITS
 from bot.entra_tokens import EntraTokens
 from bot.settings import Secrets, Settings
@@ -157,7 +157,7 @@ def others(settings: Settings, outside: Outside, peer: str) -> Mapping[str, tupl
                 "Pod", "dev", "", "", resource_version="1", timeout_seconds=60, silence=5.0
             ),
         ),
-        **{f"check of {name}": (60.0, probe) for name, probe in probes(settings, SECRETS).items()},
+        **{f"check of {name}": (60.0, prove) for name, prove in proofs(settings, SECRETS).items()},
     }
 
 

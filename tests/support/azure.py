@@ -16,7 +16,7 @@ from tests.support.loops import running
 
 TENANT = "72f988bf-0000-4000-8000-0000000000aa"
 SUBSCRIPTION = "8d2f7a10-0000-4000-8000-0000000000bb"
-BOT, OWNER, READER = "bot-app", "owner-app", "reader-app"
+BOT, OWNER, READER, MINTER = "bot-app", "owner-app", "reader-app", "minter-app"
 APP = "44444444-0000-4000-8000-0000000000cc"
 """What a gateway signs in as: an id as Entra gives it."""
 GATEWAYS = "Microsoft.ApiManagement/service/gateways"
@@ -58,6 +58,9 @@ class AzureBed:
                 ),
                 ClientApp(OWNER, f"{OWNER}-secret", EVERYTHING, federated=True),
                 ClientApp(READER, f"{READER}-secret", frozenset({read})),
+                ClientApp(
+                    MINTER, f"{MINTER}-secret", frozenset({f"{GATEWAYS}/generateToken/action"})
+                ),
                 ClientApp(APP, f"{APP}-secret", frozenset({f"{GATEWAYS}/getConfiguration/action"})),
             ],
             services=[

@@ -113,6 +113,7 @@ class AppConfig:
     options_url: str | None = None
     home_tab_enabled: bool = True
     bot_events: Sequence[str] = ("app_home_opened",)
+    app_token_scopes: Sequence[str] = ("connections:write",)
 
     def find_command(self, name: str) -> Command | None:
         """The declared command of that name, slash included."""

@@ -11,7 +11,7 @@ import pytest
 from bot.sandbox.processes import spawn
 from bot.sandbox.valkey import wheel_binary
 from deploy.actions.action import State
-from deploy.actions.connection import connect, describe
+from deploy.actions.connection import connect
 from deploy.actions.pauses import Pauses
 from deploy.actions.store import ActionStore
 from tests.support.actions import CODEC, ask, confirm
@@ -91,15 +91,6 @@ def test_waiting_for_a_replica_leaves_nothing_of_an_action_that_is_gone(pair: Pa
     confirm(store)
     ActionStore(Wiped(pair.url), CODEC).claim("AAAAAA", "bot-1", 1, 30)
     assert store.get("AAAAAA") is None
-
-
-def test_the_description_says_what_a_failover_could_lose(pair: Pair) -> None:
-    client = connect(pair.url)
-    assert "1 replica, min-replicas-to-write is not set (should be 1)" in describe(client)
-    client.config_set("min-replicas-to-write", 1)
-    assert describe(client).endswith("1 replica, min-replicas-to-write is set")
-
-
 def test_a_pause_says_whether_a_replica_knows_of_it(pair: Pair) -> None:
     pauses = Pauses(connect(pair.url))
     pauses.begin("cluster", "west", reason="upgrade", by="Ana")

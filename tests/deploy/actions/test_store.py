@@ -8,7 +8,7 @@ import pytest
 from bot.sandbox.valkey import Valkey
 from deploy.actions import scripts
 from deploy.actions.action import EDGES, Outcome, State, action_id
-from deploy.actions.connection import connect, describe
+from deploy.actions.connection import connect
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.store import ActionStore
 from deploy.errors import Conflict, Unavailable
@@ -213,10 +213,6 @@ def test_a_server_that_is_away_is_a_sentence(store: ActionStore, server: Valkey)
     store = ActionStore(connect(server.url, retries=1), CODEC)
     with pytest.raises(Unavailable, match="Redis cannot be used"):
         store.get("AAAAAA")
-
-
-def test_the_server_describes_itself(server: Valkey) -> None:
-    assert "appendonly yes, maxmemory-policy noeviction" in describe(connect(server.url))
 
 
 def test_the_scripts_know_the_same_edges_as_the_table(server: Valkey) -> None:

@@ -1,6 +1,7 @@
 """`/api/<method>`: reads arguments, checks token, scopes and rate, runs the method."""
 
 import asyncio
+import email.utils
 import json
 import time
 from typing import Any
@@ -93,6 +94,9 @@ class Api:
             raise SlackError("not_allowed_token_type")
         if method.token == "bot":
             self._context.need_scope(*method.scopes)
+        elif method.scopes and not set(method.scopes) & set(app.app_token_scopes):
+            provided = ",".join(app.app_token_scopes)
+            raise SlackError("missing_scope", needed=method.scopes[0], provided=provided)
 
     def _too_fast(self, method: Method, given: JSON) -> int | None:
         self._calls += 1
@@ -115,7 +119,10 @@ class Api:
         status: int = 200,
         retry_after: int | None = None,
     ) -> web.Response:
-        headers = {"x-oauth-scopes": ",".join(self._context.app.scopes)}
+        headers = {
+            "x-oauth-scopes": ",".join(self._context.app.scopes),
+            "Date": email.utils.formatdate(self._context.state.clock(), usegmt=True),
+        }
         method = METHODS.get(name)
         if method is not None and method.scopes:
             headers["x-accepted-oauth-scopes"] = ",".join(method.scopes)
