@@ -22,7 +22,7 @@ from bot.clients import (
 )
 from bot.cluster_checks import cluster_works
 from bot.doubt import Doubtful
-from bot.settings import Secrets, Settings, load_secrets, load_settings
+from bot.settings import Secrets, Settings, load_all
 from deploy.access import Environment, Standing
 from deploy.actions import connection
 from deploy.azure import ApimInstance, ArmClient
@@ -47,8 +47,7 @@ Probe = Callable[[], str]
 
 def check(config: Path) -> int:
     """Try everything at once and print a line for each; 0 when all of it works."""
-    settings = load_settings(config)
-    results = probe_all(probes(settings, load_secrets(settings)))
+    results = probe_all(probes(*load_all(config)))
     for result in results:
         print(f"{_mark(result)}  {result.name}: {result.detail}")
     return 0 if all(result.works for result in results) else 1
