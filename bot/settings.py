@@ -35,7 +35,7 @@ from bot.settings_mistakes import mistakes
 from deploy.clouds import CLOUDS, PUBLIC, Cloud, clouds_of
 from deploy.gateway import DEFAULT_REPOSITORY
 
-_FILE = "the settings file"
+_FILE = "settings file"
 
 
 class HttpSettings(Section):

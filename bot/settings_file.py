@@ -17,7 +17,8 @@ _MOST = 50_000
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 _COMMENTED = re.compile(r"\s+(#[^\s#]\S*)")
-_IN_BRACKETS = re.compile(r"[\[{,:]\s*#")
+_COMMENT = re.compile(r"\s#(?=[^\s#])")
+_SIGNS = ("@", "`", "%", "*", "&", "!")
 
 
 @dataclass
@@ -45,7 +46,7 @@ def written(path: Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "(the whole file)"
+    return text or "settings file"
 
 
 def read(text: str) -> SettingsFile:
@@ -190,10 +191,9 @@ def _syntax(error: yaml.YAMLError, text: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return Problem(written(()), 1, f"is not usable YAML: {error}.")
-    rows = text.splitlines()
+    rows = text.splitlines()[: mark.line + 1]
     start = getattr(error, "context_mark", None) or mark
-    near = [(n, rows[n]) for n in range(start.line, min(mark.line + 1, len(rows)))]
-    line, message, remedy = next(_usual(near), (mark.line, "", ""))
+    line, message, remedy = next(_usual(rows, start.line), (mark.line, "", ""))
     problem = str(getattr(error, "problem", None) or "it cannot be read")
     return Problem(
         written(()),
@@ -204,26 +204,29 @@ def _syntax(error: yaml.YAMLError, text: str) -> Problem:
     )
 
 
-def _usual(rows: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
-    for number, row in rows:
-        indent = row[: len(row) - len(row.lstrip())]
-        if "\t" in indent:
+def _usual(rows: list[str], start: int) -> Iterator[tuple[int, str, str]]:
+    """The usual reasons in the rows that end where the file stops being YAML. A bracket is missed at
+    the end of the file only."""
+    for number, row in enumerate(rows[start:], start):
+        before, colon, after = row.partition(": ")
+        if "\t" in row[: len(row) - len(row.lstrip())]:
             yield number, "a tab indents this line.", "Indent with spaces alone."
-        if _IN_BRACKETS.search(row):
+        elif colon and re.search(r":\s", after) and after[:1] not in "\"'{[|>&*":
+            yield number, "a second “: ” stands in one value.", "Put the value in quotes."
+        elif colon and before and after[:1] in _SIGNS:
+            what = f"a value cannot begin with {after[0]} in YAML."
+            yield number, what, "Put the value in quotes."
+    for number, row in enumerate(rows):
+        if _opens(_COMMENT.split(row)[0]) and _COMMENT.search(row):
             yield (
                 number,
                 "# begins a comment, so the bracket before it is never closed.",
                 "Put what begins with # in quotes; a channel is given by its ID, such as C0123ABCD.",
             )
-        before, colon, after = row.partition(": ")
-        if colon and re.search(r":\s", after) and after[:1] not in "\"'{[|>&*":
-            yield number, "a second “: ” stands in one value.", "Put the value in quotes."
-        if colon and after[:1] in "@`%*&!" and before:
-            yield (
-                number,
-                f"a value cannot begin with {after[0]} in YAML.",
-                "Put the value in quotes.",
-            )
+
+
+def _opens(row: str) -> bool:
+    return sum(map(row.count, "[{")) > sum(map(row.count, "]}"))
 
 
 def names_of(data: Mapping[str, Any], section: str) -> Iterator[tuple[int, str]]:
