@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
 from bot.clients import (
@@ -235,9 +235,10 @@ def _channel_info(settings: Settings, token: str, channel: str) -> Mapping[str, 
     client = WebClient(token=token, base_url=settings.slack.api_url, timeout=10)
     try:
         found: Mapping[str, Any] = client.conversations_info(channel=channel)["channel"]
-    except (SlackApiError, SlackClientError, OSError) as error:
+    except api_errors.FAILURES as error:
+        why = api_errors.trouble(error, settings.slack.api_url).what
         raise Doubtful(
-            f"Could not check whether other workspaces share it: {api_errors.name(error)}.",
+            f"Could not check whether other workspaces share it: {why}.",
             remedy="Add the scope channels:read (groups:read for a private channel) to the app.",
         ) from error
     return found
@@ -276,12 +277,13 @@ def _slack_call(settings: Settings, token: str, method: str, **given: str) -> Sl
                 "The bot is not a member of that channel.",
                 remedy="Invite it there: `/invite @its-name`.",
             ) from error
+        why = api_errors.trouble(error)
+        raise Unavailable(f"Slack refused {method}: {why.what}.", remedy=why.remedy) from error
+    except api_errors.FAILURES as error:
+        why = api_errors.trouble(error, settings.slack.api_url)
         raise Unavailable(
-            f"Slack refused {method}: {api_errors.name(error)}.",
-            remedy="Check the token, and compare its scopes with docs/slack-app-manifest.yaml.",
+            f"Slack does not answer at {settings.slack.api_url}: {why.what}.", remedy=why.remedy
         ) from error
-    except (SlackClientError, OSError) as error:
-        raise Unavailable(f"Slack does not answer at {settings.slack.api_url}.") from error
 
 
 def _redis(settings: Settings, secrets: Secrets) -> str:

@@ -28,7 +28,7 @@ from bot.patterns import (
     UserId,
 )
 from bot.problems import Problem, UnusableSettings
-from bot.secret_files import given
+from bot.secret_files import Given, given
 from bot.secret_problems import needs_of, secret_problems
 from bot.settings_file import SettingsFile, read
 from bot.settings_mistakes import mistakes
@@ -274,7 +274,7 @@ def load_all(path: Path) -> tuple[Settings, Secrets]:
         problems.append(replace(each, line=file.line(("redis", "url"))) if in_file else each)
     if problems:
         raise UnusableSettings(path, problems)
-    return Settings.model_validate(file.data), Secrets(**found.from_files)
+    return Settings.model_validate(file.data), _secrets(found)
 
 
 def load_secrets(settings: Settings) -> Secrets:
@@ -283,7 +283,7 @@ def load_secrets(settings: Settings) -> Secrets:
     problems = secret_problems(found, needs_of(settings.model_dump()))
     if problems:
         raise UnusableSettings(Path(), problems)
-    return Secrets(**found.from_files)
+    return _secrets(found)
 
 
 def secret_variables() -> Iterator[str]:
@@ -292,6 +292,11 @@ def secret_variables() -> Iterator[str]:
         alias = field.validation_alias
         names = alias.choices if isinstance(alias, AliasChoices) else [alias]
         yield from (name for name in names if isinstance(name, str))
+
+
+def _secrets(found: Given) -> Secrets:
+    in_files: dict[str, Any] = dict(found.from_files)
+    return Secrets(**in_files)
 
 
 def _read(path: Path) -> tuple[SettingsFile, list[Problem]]:
