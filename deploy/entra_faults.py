@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from azure.core.exceptions import ClientAuthenticationError
 
-from deploy.link_faults import Kind, Place, fault_of
+from deploy.link_faults import Kind, Place, fault_of, nested
 from deploy.masking import masked
 
 SIGN_IN = Place("azure.authority and azure.cloud")
@@ -73,8 +73,9 @@ class SignInFault:
 
 def sign_in_fault(error: BaseException) -> SignInFault:
     """What an error of azure-identity says. Its words may quote an answer, so none is repeated whole."""
-    text = str(error)
-    if isinstance(error, ClientAuthenticationError) and (code := _CODE.search(text)):
+    # Of a wrong tenant MSAL has Entra ID's words in what it handled alone.
+    codes = (_CODE.search(str(each)) for each in nested(error))  # prose: in no field
+    if code := next((each for each in codes if each), None):
         what, remedy = _CODES.get(
             code[1],
             (
@@ -88,7 +89,7 @@ def sign_in_fault(error: BaseException) -> SignInFault:
         what = f"the sign-in service cannot be reached: {fault.what}"
         return SignInFault(False, what, fault.remedy, lasts=fault.lasts)
     if isinstance(error, ClientAuthenticationError) and error.__cause__ is None:
-        return _nothing(text)
+        return _nothing(str(error))
     return SignInFault(False, "the sign-in service does not answer", "Try again in a minute.")
 
 

@@ -75,10 +75,10 @@ class LinkFault:
 
 def fault_of(error: BaseException, place: Place, url: str = "") -> LinkFault:
     """Of the whole chain of errors. `url` is what was asked, where that is known."""
-    found = [each for nested in _nested(error) if (each := fault_in(nested)) is not None]
+    found = [each for inner in nested(error) if (each := fault_in(inner)) is not None]
     kinds = list(Kind)
     kind, what = min(found, key=lambda each: kinds.index(each[0]), default=(Kind.UNKNOWN, ""))
-    through = any(isinstance(each, urllib3.exceptions.ProxyError) for each in _nested(error))
+    through = any(isinstance(each, urllib3.exceptions.ProxyError) for each in nested(error))
     if through and kind is not Kind.PROXY_REFUSED:
         reason = f": {what}" if what else ""
         kind, what = Kind.PROXY_AWAY, f"the proxy on the way to it cannot be used{reason}"
@@ -178,7 +178,7 @@ def _checks(place: Place) -> Mapping[Kind, str]:
     }
 
 
-def _nested(error: BaseException) -> Iterator[BaseException]:
+def nested(error: BaseException) -> Iterator[BaseException]:
     """The error and what it wraps, each once."""
     seen: set[int] = set()
     waiting = [error]

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import http.client
 import socket
 import ssl
 import threading
@@ -45,6 +46,7 @@ def by_urllib(url: str, trusted: Path, proxy: str) -> object:
     return opener.open(url, timeout=SECONDS)
 
 
+_RAISED = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
 CLIENTS = (by_requests, by_urllib3, by_urllib)
 Ask = Callable[[str, Path, str], object]
 
@@ -96,7 +98,7 @@ def by_tls(authority: Authority, *names: str, days: int = 1) -> Iterator[int]:
 
 
 def fault(ask: Ask, url: str, trusted: Path, proxy: str = "") -> LinkFault:
-    with pytest.raises((OSError, urllib3.exceptions.HTTPError)) as failed:
+    with pytest.raises(_RAISED) as failed:
         ask(url, trusted, proxy)
     return fault_of(failed.value, PLACE, url)
 
