@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.problems import UnusableSettings
 from deploy.errors import GatewayBotError, NotFound
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, or 1 with a sentence on standard error."""
+    """Run one command; the exit status is 0, or 1 with a sentence on standard error, or 2 where
+    the command line or the settings cannot be used."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command is None:
@@ -20,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Each command imports what it needs when it runs: `--help` must answer at once.
         return int(_COMMANDS[options.command](options))
+    except UnusableSettings as error:
+        print(f"gateway-bot: {error}", file=sys.stderr)
+        return 2
     except GatewayBotError as error:
         print(f"gateway-bot: {error}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.clients import audit_key, clusters_of, redis_of
-from bot.settings import load_secrets, load_settings
+from bot.settings import load_all, load_settings
 from deploy.actions import connection, endings
 from deploy.actions.action import Action, State
 from deploy.actions.audit import AuditLog
@@ -215,7 +215,8 @@ def record(
 ) -> None:
     """Into the audit trail: what was done from the command line to something else than an action."""
     now = connection.now_of(redis)
-    AuditLog(redis, key=audit_key(load_secrets(load_settings(config)))).append(
+    _, secrets = load_all(config)
+    AuditLog(redis, key=audit_key(secrets)).append(
         event,
         by,
         detail,
@@ -228,8 +229,7 @@ def record(
 
 def redis_with(config: Path) -> Any:
     """The Redis of these settings."""
-    settings = load_settings(config)
-    return redis_of(settings, load_secrets(settings))()
+    return redis_of(*load_all(config))()
 
 
 def store_with(config: Path) -> ActionStore:

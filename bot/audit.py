@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.clients import audit_annotation, audit_key, clusters_of, redis_of
-from bot.settings import Secrets, Settings, load_secrets, load_settings
+from bot.settings import Secrets, Settings, load_all
 from deploy.actions.audit import AuditLog, Sealed, faults, read_lines
 from deploy.actions.audit_heads import Head, between, gaps, head_of, merged, missing, parts
 from deploy.actions.audit_index import ref_of
@@ -70,8 +70,7 @@ def verify(config: Path, files: Sequence[Path] = ()) -> int:
     Prints what is wrong, a line each; 0 when nothing is. Lines older than the retention may be
     missing from the front of files: their first entry is taken as the start.
     """
-    settings = load_settings(config)
-    secrets = load_secrets(settings)
+    settings, secrets = load_all(config)
     report, annotation = _Report(), audit_annotation(secrets)
     lines = read_lines(line for path in files for line in _text(path).splitlines())
     # Before Redis: it may only have come further since.
@@ -115,8 +114,7 @@ def _look_through(written: Sequence[Sequence[Sealed]], key: bytes, report: _Repo
 def export(config: Path, gateway: str = "", since: str = "", until: str = "") -> int:
     """Print entries as JSON lines, oldest first: the same as went to standard output, with the time
     in words of RFC 3339. Without a filter `audit verify --file` can check what was printed."""
-    settings = load_settings(config)
-    log = _log(settings, load_secrets(settings))
+    log = _log(*load_all(config))
     now = time.time()
     first, last = moment_of("since", since, now), moment_of("until", until, now)
     for each in log.stored().entries:

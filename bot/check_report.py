@@ -1,7 +1,8 @@
 """How `gateway-bot check` prints what it found: a line each for people, or JSON for programs. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bot.proofs.results import Result, Status
 
@@ -31,7 +32,12 @@ def for_programs(results: Sequence[Result]) -> str:
         {"name": r.name, "status": r.status.value, "detail": r.detail, "remedy": r.remedy}
         for r in results
     ]
-    return json.dumps({"works": works(results), "results": listed}, ensure_ascii=False) + "\n"
+    return as_json({"works": works(results), "results": listed})
+
+
+def as_json(report: Mapping[str, Any]) -> str:
+    """A report as `check --json` prints it."""
+    return json.dumps(report, ensure_ascii=False) + "\n"
 
 
 def _line(result: Result) -> str:

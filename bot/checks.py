@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from bot import check_report
+from bot.problems import UnusableSettings, as_results
 from bot.proofs import azure, clock, kubernetes, redis, registry, slack
-from bot.proofs.results import Prove, all_of, fail
-from bot.settings import Secrets, Settings, load_secrets, load_settings
-from deploy.errors import GatewayBotError
+from bot.proofs.results import Prove, all_of
+from bot.settings import Secrets, Settings, load_all
 
 
 def check(config: Path, *, as_json: bool = False) -> int:
@@ -15,13 +15,11 @@ def check(config: Path, *, as_json: bool = False) -> int:
     where the settings or secrets cannot be read."""
     printed = check_report.for_programs if as_json else check_report.for_people
     try:
-        settings = load_settings(config)
-        secrets = load_secrets(settings)
-    except GatewayBotError as error:
+        settings, secrets = load_all(config)
+    except UnusableSettings as error:
         print(f"gateway-bot: {error}", file=sys.stderr)
         if as_json:
-            said = f"{error.happened} {error.meaning}".strip()
-            sys.stdout.write(printed([fail("settings", said, error.remedy)]))
+            sys.stdout.write(check_report.as_json(as_results(error)))
         return check_report.SETTINGS_UNREADABLE
     results = all_of(proofs(settings, secrets, config))
     sys.stdout.write(printed(results))

@@ -13,7 +13,9 @@ from typing import Any
 import jwt
 import requests
 
+from deploy.entra_faults import SIGN_IN
 from deploy.errors import Unavailable
+from deploy.link_faults import Kind, fault_of
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +85,12 @@ class EntraTokens:
             answer.raise_for_status()
             keys = jwt.PyJWKSet.from_dict(answer.json()).keys
         except (requests.RequestException, ValueError, jwt.PyJWTError) as error:
+            fault = fault_of(error, SIGN_IN, self._url)
+            why = "its answer is not readable" if fault.kind is Kind.UNKNOWN else fault.what
             raise Unavailable(
-                f"Entra ID did not return its signing keys ({type(error).__name__}).",
+                f"Entra ID did not return its signing keys ({why}).",
                 meaning="The Event Grid delivery cannot be verified. Azure retries it.",
+                remedy=fault.remedy,
+                lasts=fault.lasts,
             ) from error
         return {str(key.key_id): key.key for key in keys}

@@ -16,12 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from bot.patterns import ChannelId, GroupId, Name, UserId
 from deploy.rules import BINDING, DENIED_IN_PRODUCTION, RULE_IDS, Severity
-
-UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")]
-GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$")]
-ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,20}$")]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 
 
 class Section(BaseModel):

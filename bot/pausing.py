@@ -10,7 +10,7 @@ from typing import Any
 from bot import admin
 from bot.audit import moment_of
 from bot.clients import environments_of
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, load_all
 from deploy.access import Environment, environment_of
 from deploy.actions.action import Action, State
 from deploy.actions.connection import now_of
@@ -34,7 +34,7 @@ def pause(
 ) -> int:
     """Have no action start on the cluster or in the environment. NotFound where the settings have none of
     that name; InvalidInput without a reason or a name, or with an end that is over."""
-    settings = load_settings(config)
+    settings, _ = load_all(config)
     scope, name = _place(settings, cluster, environment)
     why, who, redis = checked_reason(reason), admin.operator(by), admin.redis_with(config)
     end = _end(until, now_of(redis))
@@ -60,7 +60,7 @@ def resume(
 ) -> int:
     """Have actions start there again, at once. Conflict where it is not paused; InvalidInput as for
     `pause`."""
-    settings = load_settings(config)
+    settings, _ = load_all(config)
     # What the settings no longer have may be paused still.
     scope, name = _place(settings, cluster, environment, known=False)
     who, redis = admin.operator(by), admin.redis_with(config)
@@ -85,7 +85,7 @@ def resume(
 
 def listing(config: Path) -> int:
     """Print what is paused, with how many approved actions wait for it."""
-    rows, environments = [], environments_of(load_settings(config))
+    rows, environments = [], environments_of(load_all(config)[0])
     for each in Pauses(admin.redis_with(config)).all():
         held, _ = _concerned(config, each)
         rows.append(
@@ -134,7 +134,7 @@ def _record(config: Path, redis: Any, event: str, pause: Pause, who: str, reason
 
 def _concerned(config: Path, pause: Pause) -> tuple[list[Action], list[Action]]:
     """The actions that may show this pause and those that run there."""
-    environments = environments_of(load_settings(config))
+    environments = environments_of(load_all(config)[0])
     held, running = [], []
     for each in admin.store_with(config).open():
         if each.state is not State.RUNNING:

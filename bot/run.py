@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from bot.log_lines import Format, Mask, log_as
-from bot.settings import load_secrets, load_settings
+from bot.settings import load_all
 from bot.start_line import known_secrets, start_line
 from deploy.deadline import Deadline
 
@@ -43,8 +43,7 @@ def run(config: Path, log_level: str, log_format: Format = "text") -> int:
     log_as(log_format, log_level, Mask())
     collect_less()
     sys.setswitchinterval(_SWITCH_SECONDS)
-    settings = load_settings(config)
-    secrets = load_secrets(settings)
+    settings, secrets = load_all(config)
     log_as(log_format, log_level, Mask(known_secrets(settings, secrets)))
     log.info(start_line(settings, secrets), extra={"event": "start"})
     # No program that the bot runs for a cluster's credentials needs it.

@@ -1,48 +1,41 @@
 """The settings: one YAML file for what is public, environment variables for what is secret.
 
-Every mistake is reported with the path of the field and what was expected there.
+All mistakes in both are reported at once, each with its line, the path of the field and what was
+expected there.
 """
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import yaml
-from pydantic import (
-    AliasChoices,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bot.environment_settings import (
-    AllWarningSettings,
-    EnvironmentSettings,
+from bot.cross_references import cross_references
+from bot.environment_settings import AllWarningSettings, EnvironmentSettings, Section
+from bot.patterns import (
+    COMMAND,
+    EVENT_PATH,
+    PATH,
+    SCOPE,
+    SERVICE,
+    Host,
+    HttpUrl,
     Name,
-    Section,
+    Repository,
     UserId,
 )
-from bot.secret_files import from_files
-from deploy.access import UNLISTED
+from bot.problems import Problem, UnusableSettings
+from bot.secret_files import Given, given
+from bot.secret_problems import needs_of, secret_problems
+from bot.settings_file import SettingsFile, read
+from bot.settings_mistakes import mistakes
 from deploy.clouds import CLOUDS, PUBLIC, Cloud, clouds_of
-from deploy.errors import InvalidInput
 from deploy.gateway import DEFAULT_REPOSITORY
 
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
-Host = Annotated[
-    str,
-    Field(
-        pattern=r"^(https://)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$",
-        max_length=270,
-    ),
-]
-Repository = Annotated[
-    str, Field(pattern=r"^[^\s:@/]+(:[0-9]{1,5})?(/[^\s:@/]+)+$", max_length=300)
-]
+_FILE = "settings file"
 
 
 class HttpSettings(Section):
@@ -50,7 +43,7 @@ class HttpSettings(Section):
 
     host: str = "0.0.0.0"
     port: int = Field(default=3000, ge=0, le=65535)
-    path: str = Field(default="/slack/events", pattern=r"^/\S*$")
+    path: str = Field(default="/slack/events", pattern=PATH)
     drain_seconds: float = Field(default=5, ge=0, le=10)
     """How long a bot that is told to end serves on, no longer ready, until load balancers know."""
 
@@ -60,7 +53,7 @@ class SlackSettings(Section):
 
     mode: Literal["socket", "http"] = "socket"
     api_url: HttpUrl = "https://slack.com/api/"
-    command: str = Field(default="/gateway", pattern=r"^/[a-z0-9_-]{1,31}$")
+    command: str = Field(default="/gateway", pattern=COMMAND)
     connections: int = Field(default=2, ge=1, le=10)
     """Socket Mode connections of this process; Slack allows an app ten in all."""
     renew_seconds: int = Field(default=300, ge=10, le=18_000)
@@ -74,19 +67,8 @@ class RedisSettings(Section):
     url: str | None = None
     sign_in: Literal["url", "entra"] = "url"
     """With what the URL has, or with the bot's Azure credential, as Azure Managed Redis takes it."""
-    entra_scope: str = Field(
-        default="https://redis.azure.com/.default", pattern=r"^[A-Za-z0-9:/._-]{1,200}/\.default$"
-    )
+    entra_scope: str = Field(default="https://redis.azure.com/.default", pattern=SCOPE)
     keep_days: int = Field(default=30, ge=1, le=3650)
-
-
-def _check_cloud(path: str, address: str | None, home: Cloud) -> None:
-    for cloud in clouds_of((address or "",)):
-        if cloud is not home:
-            raise ValueError(
-                f"{path}: {address} is in {cloud.title}, azure.cloud is {home.name}; "
-                f"set azure.cloud: {cloud.name}, or the address of {home.title}"
-            )
 
 
 class AzureSettings(Section):
@@ -106,18 +88,6 @@ class AzureSettings(Section):
             return CLOUDS[self.cloud]
         return next(iter(clouds_of((self.arm_endpoint or "", self.authority or ""))), PUBLIC)
 
-    @property
-    def is_known(self) -> bool:
-        """Whether something says which cloud it is: an Azure Resource Manager of one's own does not."""
-        addresses = (self.arm_endpoint or PUBLIC.arm, self.authority or "")
-        return self.cloud is not None or bool(clouds_of(addresses))
-
-    @model_validator(mode="after")
-    def _of_one_cloud(self) -> "AzureSettings":
-        for field in ("authority", "arm_endpoint"):
-            _check_cloud(f"azure.{field}", getattr(self, field), self.home)
-        return self
-
 
 class GovernedSettings(Section):
     """Whose approval tokens of some gateways take, whatever they run in; `*` and `?` are wildcards."""
@@ -136,7 +106,7 @@ class ApimSettings(Section):
     name: Name
     subscription: str = Field(min_length=1, max_length=64)
     resource_group: str = Field(min_length=1, max_length=90)
-    service: str = Field(pattern=r"^[a-zA-Z]([a-zA-Z0-9-]*[a-zA-Z0-9])?$", max_length=50)
+    service: str = Field(pattern=SERVICE, max_length=50)
     configuration_endpoint: str | None = None
     endpoints: tuple[Host, ...] = ()
     gateways: tuple[GovernedSettings, ...] = ()
@@ -233,7 +203,7 @@ class EventGridSettings(Section):
 
     host: str = "0.0.0.0"
     port: int = Field(default=8087, ge=0, le=65535)
-    path: str = Field(default="/event-grid", pattern=r"^/[A-Za-z0-9/_-]{1,100}$")
+    path: str = Field(default="/event-grid", pattern=EVENT_PATH)
     entra: EventGridEntraSettings | None = None
 
 
@@ -263,49 +233,6 @@ class Settings(Section):
     event_grid: EventGridSettings | None = None
     health: HealthSettings = HealthSettings()
 
-    @field_validator("people")
-    @classmethod
-    def _one_person_an_id(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        ids = [user for users in value.values() for user in users]
-        twice = sorted({user for user in ids if ids.count(user) > 1})
-        if twice:
-            raise ValueError(f"{twice[0]} is assigned to two people")
-        return value
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> "Settings":
-        for field in ("apim", "clusters", "environments"):
-            names = [item.name for item in getattr(self, field)]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"{field}: the name {twice[0]} is used twice")
-        if UNLISTED.name in {environment.name for environment in self.environments}:
-            raise ValueError(f"environments: {UNLISTED.name} is what is in none of them")
-        return self
-
-    @model_validator(mode="after")
-    def _endpoints_are_of_one_cloud(self) -> "Settings":
-        if not self.azure.is_known:
-            return self
-        for i, instance in enumerate(self.apim):
-            own = ("configuration_endpoint", instance.configuration_endpoint)
-            for field, host in (own, *(("endpoints", host) for host in instance.endpoints)):
-                _check_cloud(f"apim[{i}].{field}", host, self.azure.home)
-        return self
-
-    @model_validator(mode="after")
-    def _who_governs_exists(self) -> "Settings":
-        known = {environment.name for environment in self.environments}
-        for i, instance in enumerate(self.apim):
-            for j, rule in enumerate(instance.gateways):
-                unknown = [name for name in rule.governed_by if name not in known]
-                if unknown:
-                    raise ValueError(
-                        f"apim[{i}].gateways[{j}].governed_by: there is no environment "
-                        f"“{unknown[0]}”; there are {', '.join(sorted(known))}"
-                    )
-        return self
-
 
 class Secrets(BaseSettings):
     """Everything that is secret, from the environment and the files that it names."""
@@ -331,24 +258,32 @@ class Secrets(BaseSettings):
 
 
 def load_settings(path: Path) -> Settings:
-    """Read and check the settings file. InvalidInput names each field at fault."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(
-            f"The settings file {path} cannot be read: {error.strerror}.",
-            remedy="Pass its path with --config.",
-        ) from error
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"The settings file {path} is not YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise InvalidInput(f"The settings file {path} is empty.")
-    try:
-        return Settings.model_validate(data)
-    except ValidationError as error:
-        raise InvalidInput(f"The settings file {path} has errors:\n{_explain(error)}") from error
+    """Read and check the settings file. UnusableSettings has all that is wrong with it."""
+    file, problems = _read(path)
+    if problems:
+        raise UnusableSettings(path, problems)
+    return Settings.model_validate(file.data)
+
+
+def load_all(path: Path) -> tuple[Settings, Secrets]:
+    """The same with the secrets: UnusableSettings has what is wrong with the file and with them."""
+    file, problems = _read(path)
+    found = given(secret_variables(), os.environ)
+    for each in secret_problems(found, needs_of(file.data)):
+        in_file = each.path == "redis.url"
+        problems.append(replace(each, line=file.line(("redis", "url"))) if in_file else each)
+    if problems:
+        raise UnusableSettings(path, problems)
+    return Settings.model_validate(file.data), _secrets(found)
+
+
+def load_secrets(settings: Settings) -> Secrets:
+    """Read the secrets. UnusableSettings names each that the settings make necessary."""
+    found = given(secret_variables(), os.environ)
+    problems = secret_problems(found, needs_of(settings.model_dump()))
+    if problems:
+        raise UnusableSettings(Path(), problems)
+    return _secrets(found)
 
 
 def secret_variables() -> Iterator[str]:
@@ -359,48 +294,23 @@ def secret_variables() -> Iterator[str]:
         yield from (name for name in names if isinstance(name, str))
 
 
-def load_secrets(settings: Settings) -> Secrets:
-    """Read the secrets. InvalidInput names each variable the settings make necessary."""
-    held: dict[str, Any] = dict(from_files(secret_variables(), os.environ))
+def _secrets(found: Given) -> Secrets:
+    in_files: dict[str, Any] = dict(found.from_files)
+    return Secrets(**in_files)
+
+
+def _read(path: Path) -> tuple[SettingsFile, list[Problem]]:
     try:
-        secrets = Secrets(**held)
-    except ValidationError as error:
-        raise InvalidInput(
-            f"A secret is missing from the environment:\n{_explain(error)}"
-        ) from error
-    missing = []
-    if settings.slack.mode == "socket" and secrets.slack_app_token is None:
-        missing.append("SLACK_APP_TOKEN (an app-level token, xapp-…, for Socket Mode)")
-    if settings.slack.mode == "http" and not secrets.slack_signing_secret:
-        missing.append("SLACK_SIGNING_SECRET (for HTTP mode)")
-    if secrets.redis_url is None and settings.redis.url is None:
-        missing.append("REDIS_URL (or redis.url in the settings)")
-    if settings.azure.client_id and settings.azure.tenant_id and not secrets.azure_client_secret:
-        missing.append("AZURE_CLIENT_SECRET (azure.client_id is set)")
-    endpoint, shared = settings.event_grid, secrets.event_grid_secret
-    if endpoint is not None and endpoint.entra is None and shared is None:
-        missing.append("EVENT_GRID_SECRET (event_grid is set, without event_grid.entra)")
-    if shared is not None and len(shared.get_secret_value()) < 16:
-        missing.append("an EVENT_GRID_SECRET of at least 16 characters")
-    signs_in = secrets.registry_password is not None or secrets.registry_token is not None
-    if signs_in and settings.images.pull_from is None:
-        missing.append("images.pull_from in the settings (whose registry REGISTRY_… signs in to)")
-    if secrets.registry_password is not None and not secrets.registry_user:
-        missing.append("REGISTRY_USER (REGISTRY_PASSWORD is set)")
-    if missing:
-        raise InvalidInput("The environment lacks " + ", ".join(missing) + ".")
-    return secrets
-
-
-def _explain(error: ValidationError) -> str:
-    return "\n".join(
-        f"  {_path(item['loc'])}: {item['msg']}"
-        for item in error.errors(include_url=False, include_context=False, include_input=False)
-    )
-
-
-def _path(location: tuple[Any, ...]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
-    return path or "(the whole file)"
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        why = f"{path} cannot be read: {error.strerror}."
+        return SettingsFile(), [Problem(_FILE, None, why, "Pass its path with --config.")]
+    except UnicodeDecodeError:
+        return SettingsFile(), [Problem(_FILE, 1, "is not text in UTF-8.")]
+    file = read(text)
+    if not file.data:
+        return file, file.problems
+    known = {each.path for each in file.problems}
+    found = [*mistakes(Settings, file), *cross_references(file)]
+    every = [*file.problems, *(each for each in found if each.path not in known)]
+    return file, sorted(every, key=lambda each: each.line or 0)

@@ -40,7 +40,9 @@ from bot.socket_leaving import leave
 from bot.socket_pace import RENEW_SECONDS, renewal_pause, retry_pause
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
+from deploy.link_faults import Kind, fault_of
 from handlers.slack.acks import Acks
+from handlers.slack.api_errors import SLACK, trouble
 from handlers.slack.connections import CONFIRM_SECONDS, ConnectionCount, Counted
 from handlers.slack.shapes import is_sound
 from handlers.views import connections as view
@@ -440,4 +442,6 @@ def _said_no(error: Exception) -> bool:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, SlackApiError) or fault_of(error, SLACK).kind is not Kind.UNKNOWN:
+        return trouble(error).what
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -17,13 +17,15 @@ from urllib.parse import quote, urlsplit
 
 import requests
 import urllib3
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.exceptions import AzureError
 
 from deploy.breaker import Breaker
 from deploy.clouds import PUBLIC, Cloud
+from deploy.entra_faults import sign_in_fault
 from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
 from deploy.flight import Flight
 from deploy.gateway import GatewayResource
+from deploy.link_faults import CERTIFICATE, Kind, Place, fault_of
 from deploy.masking import masked
 from deploy.tokens.token import KeyType, Token, iso
 from deploy.waits import Service, Waits
@@ -31,6 +33,7 @@ from deploy.waits import Service, Waits
 log = logging.getLogger(__name__)
 
 AZURE = Service("azure")
+_ARM = Place("azure.arm_endpoint and azure.cloud")
 
 API_VERSION = "2024-05-01"
 _TIMEOUT = (5, 20)
@@ -298,10 +301,7 @@ class ArmClient:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            late = isinstance(error, requests.Timeout)
-            what = "did not answer in time" if late else "cannot be reached"
-            trouble = Unavailable(f"Azure Resource Manager {what}.", untouched=_unsent(error))
-            return None, trouble, None
+            return None, _unreachable(error, url), None
         asked = _retry_after(answer)
         if answer.status_code == 429:
             trouble = Unavailable(
@@ -317,18 +317,8 @@ class ArmClient:
     def _bearer(self) -> str:
         try:
             return self._sign_in.wait(self._sign_in_seconds).token
-        except TimeoutError as error:
-            raise _no_sign_in() from error
-        except ClientAuthenticationError as error:
-            if _is_outage(error):
-                raise _no_sign_in() from error
-            raise Refused(
-                "Azure rejected the bot's credentials.",
-                remedy="Check azure.tenant_id, azure.client_id and AZURE_CLIENT_SECRET "
-                "with `gateway-bot check`.",
-            ) from error
-        except AzureError as error:
-            raise _no_sign_in() from error
+        except (TimeoutError, AzureError) as error:
+            raise _no_sign_in(error) from error
 
 
 def _fault(answer: requests.Response | None) -> str:
@@ -345,16 +335,28 @@ def _unsent(error: requests.RequestException) -> bool:
     return isinstance(cause, urllib3.exceptions.ConnectTimeoutError)
 
 
-def _is_outage(error: ClientAuthenticationError) -> bool:
-    """Whether nobody was refused: azure-identity calls whatever failed inside a refusal of the
-    credential (azure/identity/_internal/decorators.py); Entra's own words have an AADSTS code."""
-    return error.__cause__ is not None and "AADSTS" not in str(error)  # prose: in no field
-
-
-def _no_sign_in() -> Unavailable:
+def _unreachable(error: requests.RequestException, url: str) -> Unavailable:
+    fault = fault_of(error, _ARM, url)
+    late = fault.kind is Kind.SILENT
     return Unavailable(
-        "The bot cannot sign in to Azure: the sign-in service does not answer.", untouched=True
+        f"Azure Resource Manager {'did not answer in time' if late else f'cannot be reached: {fault.what}'}.",
+        remedy=fault.remedy,
+        untouched=_unsent(error) or fault.kind in CERTIFICATE,
+        lasts=fault.lasts,
     )
+
+
+def _no_sign_in(error: Exception) -> GatewayBotError:
+    fault = sign_in_fault(error)
+    if fault.code:
+        return Refused(
+            f"Azure rejected the bot's credentials: {fault.what} ({fault.code}).",
+            remedy=f"For the operator of the bot: {fault.remedy}",
+        )
+    happened = f"The bot cannot sign in to Azure: {fault.what}."
+    if fault.refused:
+        return Refused(happened, remedy=f"For the operator of the bot: {fault.remedy}")
+    return Unavailable(happened, remedy=fault.remedy, untouched=True, lasts=fault.lasts)
 
 
 def _json(answer: requests.Response, what: str) -> dict[str, Any]:

@@ -89,12 +89,14 @@ class Breaker:
                 self._circuit = self._circuit.asked(now)
                 return
             trouble = self._trouble
+        again = f"The bot retries it in {math.ceil(wait)} s; try again after that."
         raise Unavailable(
             trouble.happened,
             meaning=trouble.meaning,
-            remedy=f"The bot retries it in {math.ceil(wait)} s; try again after that.",
+            remedy=trouble.remedy if trouble.lasts else again,
             retry_after=wait,
             untouched=True,
+            lasts=trouble.lasts,
         )
 
     def _answered(self) -> None:

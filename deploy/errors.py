@@ -110,7 +110,7 @@ class Unavailable(GatewayBotError):
     """A service did not answer, or answered that it cannot now; trying again later may work.
 
     `retry_after` is in seconds, where the service said. `answered` says that the service is there,
-    and only something behind it is not.
+    and only something behind it is not; `lasts` that somebody has to mend something first.
     """
 
     def __init__(
@@ -122,8 +122,10 @@ class Unavailable(GatewayBotError):
         retry_after: float | None = None,
         untouched: bool = False,
         answered: bool = False,
+        lasts: bool = False,
     ) -> None:
         super().__init__(happened, meaning=meaning, remedy=remedy)
         self.retry_after = retry_after
         self.untouched = untouched
         self.answered = answered
+        self.lasts = lasts

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from redis_entraid.cred_provider import EntraIdCredentialsProvider
 
 from deploy.actions.redis_faults import NotSignedIn, SignInSilent
+from deploy.entra_faults import sign_in_fault
 from deploy.flight import Flight
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,9 @@ class _Tokens(IdentityProviderInterface):
         try:
             token = JWToken(self._credential.get_token(self._scope).token)
         except Exception as error:  # whatever a credential raises; its text may quote an answer
-            raise RequestTokenErr(f"Entra ID gave no token ({type(error).__name__})") from error
+            fault = sign_in_fault(error)
+            told = f"{fault.what}, {fault.code}" if fault.code else fault.what
+            raise RequestTokenErr(f"Entra ID gave no token ({told})") from error
         if token.is_expired():
             raise RequestTokenErr("Entra ID gave a token that has expired")
         with self._lock:

@@ -1,8 +1,6 @@
 """Why Redis cannot be used, told apart from what redis-py raises: TLS, DNS, refused, sign-in, time."""
 
-import socket
-import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from redis.exceptions import (
@@ -19,6 +17,8 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeout
 from redis.sentinel import MasterNotFoundError
+
+from deploy.link_faults import Kind, fault_in
 
 _NO_SIGN_IN = ("NOAUTH", "WRONGPASS", "invalid username-password pair", "Authentication required")
 
@@ -76,25 +76,11 @@ def _during(error: BaseException) -> BaseException | None:
 
 
 def _known(error: BaseException) -> Cause | None:
+    link = fault_in(error)
+    # How long redis-py waits, and for what, is judged by the whole chain.
+    if link is not None and link[0] not in (Kind.SILENT, Kind.NOT_CONNECTED):
+        return Cause(link[1], _CHECKS.get(link[0], ""))
     match error:
-        case ssl.SSLCertVerificationError():
-            return Cause(
-                f"its TLS certificate is not accepted: {error.verify_message.rstrip('.')}",
-                "Name the certificate authority with ?ssl_ca_certs=FILE, or, for nodes that are "
-                "announced by addresses, the name in their certificates with ?tls_name=NAME.",
-            )
-        case ssl.SSLError() if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-            return Cause("it does not speak TLS at this port", "Use redis:// or its TLS port.")
-        case ssl.SSLError():
-            return Cause(f"TLS failed: {error.reason or 'the connection ended'}")
-        case socket.gaierror():
-            return Cause("its host name cannot be resolved", "Check the name in the URL and DNS.")
-        case ConnectionRefusedError():
-            return Cause(
-                "it refuses connections", "Check that it runs, and host and port in the URL."
-            )
-        case ConnectionResetError() | BrokenPipeError():
-            return Cause("it closed the connection", "A TLS port takes rediss:// only.")
         case FileNotFoundError():
             return Cause("its socket does not exist")
         case NoPermissionError():
@@ -116,6 +102,21 @@ def _known(error: BaseException) -> Cause | None:
         case ResponseError() if _no_cluster(error):
             return Cause("it is not a Redis Cluster", "Use redis:// or rediss://.")
     return None
+
+
+_CHECKS: Mapping[Kind, str] = {
+    Kind.EXPIRED: "Renew the certificate of the server, or correct the clock of this machine.",
+    Kind.UNTRUSTED: "Name the certificate authority with ?ssl_ca_certs=FILE.",
+    Kind.OTHER_NAME: (
+        "Use a name that is in the certificate, or, for nodes that are announced by addresses, name "
+        "it with ?tls_name=NAME."
+    ),
+    Kind.NOT_TLS: "Use redis:// or its TLS port.",
+    Kind.UNKNOWN_HOST: "Check the name in the URL and DNS.",
+    Kind.REFUSED: "Check that it runs, and host and port in the URL.",
+    Kind.NO_ROUTE: "Check the host in the URL, network policies and firewalls.",
+    Kind.CLOSED: "A TLS port takes rediss:// only.",
+}
 
 
 def _no_cluster(error: BaseException) -> bool:

@@ -19,6 +19,7 @@ from deploy.images.logins import Keyring, Login
 from deploy.images.names import is_this_machine
 from deploy.images.sign_in import Entry, in_the_open, no_login, sign_in, wrong_login
 from deploy.images.wire import Answer, TooMuch, ask
+from deploy.link_faults import Kind, Place, fault_of
 from deploy.waits import Service, Waits
 
 _KEEP_SECONDS = 60
@@ -41,6 +42,7 @@ _MANIFESTS = ", ".join(
 T = TypeVar("T")
 
 REGISTRY = Service("registry")
+_PLACE = Place("`images`")
 
 
 class Registry:
@@ -213,16 +215,14 @@ class Registry:
         try:
             with self._waits.on("the image registry", service=REGISTRY):
                 return ask(self._session, deadline, method, url, headers, form)
-        except requests.exceptions.SSLError as error:
-            raise Unavailable(
-                f"The image registry {self.base_url} shows a certificate that the bot does not trust"
-                f"{self._elsewhere(url)}.",
-                remedy="Set REQUESTS_CA_BUNDLE to the file of its certificate authority.",
-            ) from error
         except (requests.RequestException, TooMuch, ValueError) as error:
+            fault = fault_of(error, _PLACE, url)
+            why = "" if fault.kind is Kind.UNKNOWN else f": {fault.what}"
             raise Unavailable(
-                f"The image registry {self.base_url} does not answer{self._elsewhere(url)}.",
+                f"The image registry {self.base_url} does not answer{self._elsewhere(url)}{why}.",
                 meaning="The list of tags is unknown.",
+                remedy=fault.remedy,
+                lasts=fault.lasts,
             ) from error
 
     def _elsewhere(self, url: str) -> str:

@@ -6,7 +6,9 @@ import urllib3
 
 from deploy.errors import Unavailable
 from deploy.kube.connection import Silent
-from deploy.kube.http_errors import in_words
+from deploy.link_faults import Place, fault_of
+
+_PLACE = Place("`server` of its kubeconfig", "`certificate-authority` of its kubeconfig")
 
 
 class HttpStream:
@@ -53,8 +55,9 @@ class HttpStream:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # A response that another thread has shut down raises any of these.
             if not self._closed:
+                what = fault_of(error, _PLACE).what
                 raise Unavailable(
-                    f"Cluster “{self._cluster}” interrupted {self._what}: {in_words(error)}."
+                    f"Cluster “{self._cluster}” interrupted {self._what}: {what}."
                 ) from None
         finally:
             self._response.close()

@@ -25,18 +25,20 @@ from deploy.kube import kubeconfig
 from deploy.kube.api_errors import error_from, is_schema_error, message_of
 from deploy.kube.connection import Query, Timeouts, Unanswered
 from deploy.kube.credentials import Credential, Source
-from deploy.kube.http_errors import in_words, is_tls
 from deploy.kube.http_parts import query_text, retry_after, warnings_of
 from deploy.kube.http_pools import Pools, settings_for
 from deploy.kube.http_stream import HttpStream
 from deploy.kube.server_clock import Clock
 from deploy.kube.sources import files_of, source_of
+from deploy.link_faults import CERTIFICATE, Place, fault_of
 from deploy.waits import Call, Service, Waits
 
 # The package has type hints, its loaders of credentials have none.
 _incluster: Any = incluster_config
 
 T = TypeVar("T")
+
+_PLACE = Place("`server` of its kubeconfig", "`certificate-authority` of its kubeconfig")
 
 _REPEATED_STATUS = frozenset({429, 503, 504})
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
@@ -349,17 +351,14 @@ class HttpConnection:
 
     def _unreachable(self, error: Exception) -> Unavailable:
         cause = getattr(error, "reason", error)
-        if is_tls(error) or is_tls(cause):
-            return Unavailable(
-                f"Cluster “{self._cluster}” cannot be trusted: {in_words(error)}.",
-                remedy=(
-                    "Ask whoever runs the bot to check the certificate authority in its kubeconfig."
-                ),
-            )
+        fault = fault_of(error, _PLACE, self._pools.host)
         silent = isinstance(cause, urllib3.exceptions.ReadTimeoutError)
+        how = "cannot be trusted" if fault.kind in CERTIFICATE else "does not answer"
         return (Unanswered if silent else Unavailable)(
-            f"Cluster “{self._cluster}” does not answer: {in_words(error)}.",
+            f"Cluster “{self._cluster}” {how}: {fault.what}.",
+            remedy=fault.remedy,
             untouched=isinstance(cause, urllib3.exceptions.ConnectTimeoutError),
+            lasts=fault.lasts,
         )
 
 

@@ -5,10 +5,13 @@ that documents it; what is documented for every method stands first.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from http.client import HTTPException
 
 from slack_sdk.errors import SlackApiError, SlackClientError
+
+from deploy.link_faults import Place, fault_of
 
 
 class Meaning(StrEnum):
@@ -106,6 +109,47 @@ def name(error: Exception) -> str:
     if isinstance(error, SlackApiError):
         return str(error.response.get("error"))
     return type(error).__name__
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a call failed, as a clause, and what to do. `lasts` says that waiting does not help."""
+
+    what: str
+    remedy: str
+    lasts: bool = False
+
+
+def trouble(error: Exception, url: str = "") -> Trouble:
+    """In words for a person, of what Slack refused or what kept its answer from coming from `url`."""
+    if not isinstance(error, SlackApiError):
+        fault = fault_of(error, SLACK, url)
+        return Trouble(fault.what, fault.remedy, fault.lasts)
+    refusal = name(error)
+    if found := _TOKENS.get(refusal):
+        return Trouble(f"{found[0]}, {refusal}", f"For the operator of the bot: {found[1]}", True)
+    lasts = meaning(error) in (Meaning.FORBIDDEN, Meaning.NOT_GRANTED)
+    return Trouble(refusal, _CHECK_TOKEN if lasts else "Try again in a minute.", lasts)
+
+
+SLACK = Place("slack.api_url", "SSL_CERT_FILE")
+_CHECK_TOKEN = (
+    "For the operator of the bot: Check the token, and compare its scopes with "
+    "docs/slack-app-manifest.yaml."
+)
+_AGAIN = "Install the app again and use its new token."
+_TOKENS: Mapping[str, tuple[str, str]] = {
+    "not_authed": ("no token was sent", "Set the token."),
+    "invalid_auth": ("the token is wrong", "Copy it from the settings of the Slack app again."),
+    "account_inactive": ("the app or its bot was removed from the workspace", _AGAIN),
+    "token_revoked": ("the token was revoked", _AGAIN),
+    "token_expired": ("the token has expired", _AGAIN),
+    "not_allowed_token_type": (
+        "the token is of another kind",
+        "SLACK_BOT_TOKEN takes a bot token (xoxb-…), SLACK_APP_TOKEN an app-level token (xapp-…).",
+    ),
+}
+"""What each error of a token means, and what to do; every method documents them."""
 
 
 def wait(error: Exception) -> float:

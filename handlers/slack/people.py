@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 
 from deploy.access import Standing
 from deploy.errors import Unavailable
+from handlers.slack.api_errors import FAILURES, Trouble, trouble
 
 log = logging.getLogger(__name__)
 
@@ -87,21 +87,20 @@ class UserGroups:
         asked_at = self._clock()
         try:
             answer = self._slack.usergroups_users_list(usergroup=group)
-        except SlackApiError as error:
-            raise _unreadable(group, str(error.response.get("error"))) from error
-        except (SlackClientError, OSError) as error:
-            raise _unreadable(group, type(error).__name__) from error
+        except FAILURES as error:
+            raise _unreadable(group, trouble(error, self._slack.base_url)) from error
         members = frozenset(str(user) for user in answer["users"])
         with self._lock:
             self._kept[group] = (asked_at, members)
         return members
 
 
-def _unreadable(group: str, reason: str) -> Unavailable:
+def _unreadable(group: str, why: Trouble) -> Unavailable:
     return Unavailable(
-        f"Slack does not say who is in the group {group} ({reason}).",
+        f"Slack does not say who is in the group {group} ({why.what}).",
         meaning="So it cannot be known who may decide, and nothing was decided.",
-        remedy="Try again in a minute. The app needs the scope usergroups:read.",
+        remedy=f"{why.remedy} The app needs the scope usergroups:read.",
+        lasts=why.lasts,
     )
 
 
@@ -122,8 +121,9 @@ class Team:
         if not self._id:
             try:
                 answer = self._slack.auth_test()
-            except (SlackApiError, SlackClientError, OSError) as error:
-                log.warning("Slack does not say which workspace this is: %s", type(error).__name__)
+            except FAILURES as error:
+                why = trouble(error, self._slack.base_url).what
+                log.warning("Slack does not say which workspace this is: %s", why)
             else:
                 self._enterprise = str(answer.get("enterprise_id") or "")
                 headers = {key.lower(): value for key, value in answer.headers.items()}
@@ -157,10 +157,8 @@ class Team:
         asked_at = self._clock()
         try:
             answer = self._slack.users_info(user=user)
-        except SlackApiError as error:
-            raise _unknown(user, str(error.response.get("error"))) from error
-        except (SlackClientError, OSError) as error:
-            raise _unknown(user, type(error).__name__) from error
+        except FAILURES as error:
+            raise _unknown(user, trouble(error, self._slack.base_url)) from error
         standing = _standing(answer["user"], own)
         self._people[user] = (asked_at, standing)
         return standing
@@ -183,9 +181,10 @@ def _unsaid_workspace() -> Unavailable:
     return Unavailable("Slack does not say which workspace this bot belongs to.")
 
 
-def _unknown(user: str, reason: str) -> Unavailable:
+def _unknown(user: str, why: Trouble) -> Unavailable:
     return Unavailable(
-        f"Slack does not say whether {user} is a member of this bot's workspace ({reason}).",
+        f"Slack does not say whether {user} is a member of this bot's workspace ({why.what}).",
         meaning="So nothing was done.",
-        remedy="Try again in a minute. The app needs the scope users:read.",
+        remedy=f"{why.remedy} The app needs the scope users:read.",
+        lasts=why.lasts,
     )

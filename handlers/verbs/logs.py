@@ -186,7 +186,7 @@ def _upload(needs: Needs, ref: GatewayRef, request: str, texts: list[str]) -> No
         )
     except FAILURES as error:
         log.warning("the whole log for %s is not sent: %s", request, api_errors.name(error))
-        needs.follows.note(request, view.no_file(api_errors.name(error)))
+        needs.follows.note(request, view.no_file(api_errors.trouble(error).what))
 
 
 def _understood(needs: Needs, request: Request) -> _Asked:

@@ -32,7 +32,7 @@ class Fake:
         STOP
 
 bot.app.Bot = Fake
-bot.run.load_settings = bot.run.load_secrets = lambda _: None
+bot.run.load_all = lambda _: (None, None)
 bot.run.known_secrets, bot.run.start_line = lambda *_: (), lambda *_: ""
 LOADING
 sys.exit(bot.run.run(Path("settings.yaml"), "error"))
@@ -87,8 +87,9 @@ def slowly(_):
     while signal.SIGTERM not in signal.sigpending():
         time.sleep(0.01)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    return None, None
 
-bot.run.load_secrets = slowly
+bot.run.load_all = slowly
 """
     process = program(loading=loading)
     assert line_of(process) == "loading"

@@ -22,7 +22,12 @@ GOOD: dict[str, Any] = {
     "redis": {"url": "redis://localhost"},
 }
 
-SECRETS = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "REDIS_URL")
+SECRETS = {
+    "SLACK_BOT_TOKEN": "xoxb-1",
+    "SLACK_APP_TOKEN": "xapp-1",
+    "SLACK_SIGNING_SECRET": "5ecret",
+    "REDIS_URL": "rediss://:secret@localhost",
+}
 
 
 def written(tmp_path: Path, **changes: object) -> Path:
@@ -46,7 +51,7 @@ def test_a_small_file_is_enough(tmp_path: Path) -> None:
         ({"clusters": [{"name": "West"}]}, "clusters[0].name"),
         ({"clusters": []}, "clusters"),
         ({"apim": [{"name": "contoso"}]}, "apim[0].subscription"),
-        ({"environments": [{"name": "a"}, {"name": "a"}]}, "environments: the name a"),
+        ({"environments": [{"name": "a"}, {"name": "a"}]}, "environments[1].name: the name a"),
         (
             {"clusters": [{"name": "w", "in_cluster": True, "context": "w"}]},
             "in_cluster cannot be combined",
@@ -178,7 +183,7 @@ def test_two_entries_of_one_service_are_the_same_gateways(tmp_path: Path) -> Non
     [
         (
             with_rule(match="*", governed_by=["production"]),
-            "apim[0].gateways[0].governed_by: there is no environment “production”",
+            "apim[0].gateways[0].governed_by[0]: there is no environment “production”",
         ),
         (with_rule(match="*", governed_by=[]), "apim[0].gateways[0].governed_by"),
         (with_rule(match="", governed_by=["development"]), "apim[0].gateways[0].match"),
@@ -398,7 +403,7 @@ def test_the_bot_signs_in_to_redis_by_its_url_or_with_its_azure_credential(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in SECRETS:
-        monkeypatch.setenv(name, "rediss://:secret@localhost" if name == "REDIS_URL" else "x")
+        monkeypatch.setenv(name, SECRETS[name])
     settings = load_settings(written(tmp_path))
     with_url = redis_of(settings, load_secrets(settings))().connection_pool.connection_kwargs
     assert (with_url["password"], with_url.get("credential_provider")) == ("secret", None)

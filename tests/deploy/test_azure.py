@@ -231,8 +231,48 @@ def test_a_sign_in_that_nobody_listens_for_is_no_refusal_of_the_credential(azure
         **_SIGN_IN_LIMITS,
     )
     arm = ArmClient(requests.Session(), nobody, endpoint=azure.url)
-    with pytest.raises(Unavailable, match="sign-in service does not answer"):
+    with pytest.raises(Unavailable, match="sign-in service cannot be reached: it refuses"):
         arm.list_gateways(INSTANCE)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "app", "secret", "said", "remedy"),
+    [
+        ("other.example", CLIENT, SECRET, "tenant does not exist", "Correct azure.tenant_id"),
+        (TENANT, "client-2", SECRET, "application does not exist", "Correct azure.client_id"),
+        (TENANT, CLIENT, "wrong", "client secret is wrong", "value of the secret, not its ID"),
+    ],
+)
+def test_what_entra_id_refuses_is_told_apart_with_what_to_change(
+    azure: Azure, tenant: str, app: str, secret: str, said: str, remedy: str
+) -> None:
+    credential = ClientSecretCredential(
+        tenant, app, secret, authority=azure.url, disable_instance_discovery=True
+    )
+    arm = ArmClient(requests.Session(), credential, endpoint=azure.url)
+    with pytest.raises(Refused, match=f"rejected the bot's credentials: the {said}") as refused:
+        arm.list_gateways(INSTANCE)
+    assert "AADSTS" in refused.value.happened
+    assert remedy.lower() in refused.value.remedy.lower()
+    assert "minute" not in refused.value.remedy
+
+
+@pytest.mark.parametrize("part", ["sign-in", "Resource Manager"])
+def test_a_certificate_that_is_not_trusted_names_the_setting_and_is_not_waited_for(
+    azure: Azure, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = client(azure)
+    if part == "Resource Manager":
+        arm.list_gateways(INSTANCE)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    arm._session = requests.Session()
+    arm._budget = 0.0
+    with pytest.raises(Unavailable, match="certificate is not accepted") as distrusted:
+        arm.list_gateways(INSTANCE)
+    assert part in distrusted.value.happened
+    assert "REQUESTS_CA_BUNDLE" in distrusted.value.remedy
+    assert "minute" not in distrusted.value.remedy
+    assert distrusted.value.untouched
 
 
 def test_a_wrong_secret_and_a_silent_sign_in_are_told_apart(azure: Azure) -> None:

@@ -33,12 +33,12 @@ class Authority:
         self.file = directory / "ca.pem"
         self.file.write_bytes(self._pem(own))
 
-    def signs(self, *names: str) -> Signed:
-        """A certificate for those host names and addresses."""
+    def signs(self, *names: str, days: int = 1) -> Signed:
+        """A certificate for those host names and addresses, which ends in so many days."""
         self._count += 1
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-        builder = self._builder(subject, key.public_key()).add_extension(
+        builder = self._builder(subject, key.public_key(), days).add_extension(
             x509.SubjectAlternativeName([_general(name) for name in names]), critical=False
         )
         found = Signed(
@@ -55,7 +55,7 @@ class Authority:
         return found
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int = 1
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
@@ -64,8 +64,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - datetime.timedelta(days=2))
+            .not_valid_after(now + datetime.timedelta(days=days))
         )
 
     def _pem(self, builder: x509.CertificateBuilder) -> bytes:

@@ -91,6 +91,8 @@ def test_waiting_for_a_replica_leaves_nothing_of_an_action_that_is_gone(pair: Pa
     confirm(store)
     ActionStore(Wiped(pair.url), CODEC).claim("AAAAAA", "bot-1", 1, 30)
     assert store.get("AAAAAA") is None
+
+
 def test_a_pause_says_whether_a_replica_knows_of_it(pair: Pair) -> None:
     pauses = Pauses(connect(pair.url))
     pauses.begin("cluster", "west", reason="upgrade", by="Ana")

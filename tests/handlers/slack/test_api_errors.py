@@ -5,8 +5,10 @@ import threading
 
 import pytest
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
 
-from handlers.slack.api_errors import FAILURES, Meaning, meaning
+from handlers.slack.api_errors import FAILURES, Meaning, meaning, trouble
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,46 @@ def test_an_answer_that_breaks_off_anywhere_leaves_it_open_what_was_done(answer:
         with pytest.raises(FAILURES) as raised:
             client.chat_postMessage(channel="C1", text="hello")
     assert meaning(raised.value) is Meaning.UNSURE
+
+
+def refusal(error: str) -> SlackApiError:
+    data = {"ok": False, "error": error}
+    return SlackApiError("refused", SlackResponse(client=None, http_verb="POST", api_url="",
+                         req_args={}, data=data, headers={}, status_code=200))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "remedy"),
+    [
+        ("invalid_auth", "the token is wrong", "Copy it"),
+        ("account_inactive", "was removed from the workspace", "Install the app again"),
+        ("token_revoked", "the token was revoked", "Install the app again"),
+        ("not_allowed_token_type", "of another kind", "xapp-"),
+        ("missing_scope", "missing_scope", "docs/slack-app-manifest.yaml"),
+    ],
+)
+def test_a_token_that_slack_refuses_is_not_to_be_tried_again(
+    error: str, said: str, remedy: str
+) -> None:
+    found = trouble(refusal(error))
+    assert found.lasts
+    assert said in found.what
+    assert error in found.what
+    assert remedy in found.remedy
+    assert "minute" not in found.remedy
+
+
+def test_a_limit_is_over_in_a_minute() -> None:
+    found = trouble(refusal("ratelimited"))
+    assert (found.what, found.lasts) == ("ratelimited", False)
+    assert found.remedy == "Try again in a minute."
+
+
+def test_an_address_that_leads_nowhere_is_named_by_its_setting() -> None:
+    client = WebClient(token="xoxb-1", base_url="http://nowhere.invalid/api/", timeout=5)
+    with pytest.raises(FAILURES) as failed:
+        client.auth_test()
+    found = trouble(failed.value, client.base_url)
+    assert found.what == "its host name cannot be resolved"
+    assert "slack.api_url" in found.remedy
+    assert found.lasts

@@ -1,0 +1,105 @@
+"""Why Entra ID gives the bot no token: what it refused, or what keeps it from answering. Pure.
+
+The codes are those of learn.microsoft.com/entra/identity-platform/reference-error-codes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from azure.core.exceptions import ClientAuthenticationError
+
+from deploy.link_faults import Kind, Place, fault_of, nested
+from deploy.masking import masked
+
+SIGN_IN = Place("azure.authority and azure.cloud")
+_TENANT = (
+    "the tenant does not exist in this cloud",
+    "Correct azure.tenant_id; Azure Government and Azure China need azure.cloud.",
+)
+_FEDERATED = (
+    "no federated credential of the identity matches the bot's ServiceAccount",
+    "Correct issuer, subject and audience of the federated credential: docs/install.md.",
+)
+_CODES: Mapping[str, tuple[str, str]] = {
+    "90002": _TENANT,
+    "900023": _TENANT,
+    "90013": _TENANT,
+    "700016": (
+        "the application does not exist in this tenant",
+        "Correct azure.client_id, which is the application's client ID and not an object ID, or "
+        "azure.tenant_id.",
+    ),
+    "7000215": (
+        "the client secret is wrong",
+        "Put the value of the secret, not its ID, into AZURE_CLIENT_SECRET.",
+    ),
+    "7000222": (
+        "the client secret has expired",
+        "Create a new one for the application and put it into AZURE_CLIENT_SECRET.",
+    ),
+    "7000112": (
+        "the application is disabled",
+        "Enable it in Entra ID, or use another azure.client_id.",
+    ),
+    "70021": _FEDERATED,
+    "700211": _FEDERATED,
+    "700212": _FEDERATED,
+    "700213": _FEDERATED,
+    "700024": (
+        "the bot's federated token is no longer valid, or not yet",
+        "Compare the clocks of this machine and of Azure.",
+    ),
+    "500011": (
+        "this tenant does not know the service that the token is for",
+        "Correct azure.cloud and azure.arm_endpoint.",
+    ),
+}
+_CODE = re.compile(r"AADSTS([0-9]+)")
+_WORKLOAD = re.compile(r"WorkloadIdentityCredential: (.{1,200})")
+
+
+@dataclass(frozen=True)
+class SignInFault:
+    """`refused` is whether waiting cannot help, since Entra ID refused or there is nothing to sign in with.
+    `what` is a clause, `code` Entra ID's own."""
+
+    refused: bool
+    what: str
+    remedy: str
+    code: str = ""
+    lasts: bool = False
+
+
+def sign_in_fault(error: BaseException) -> SignInFault:
+    """What an error of azure-identity says. Its words may quote an answer, so none is repeated whole."""
+    # Of a wrong tenant MSAL has Entra ID's words in what it handled alone.
+    codes = (_CODE.search(str(each)) for each in nested(error))  # prose: in no field
+    if code := next((each for each in codes if each), None):
+        what, remedy = _CODES.get(
+            code[1],
+            (
+                "Entra ID rejected the bot's credentials",
+                "Check azure.tenant_id, azure.client_id and AZURE_CLIENT_SECRET.",
+            ),
+        )
+        return SignInFault(True, what, remedy, code[0])
+    fault = fault_of(error, SIGN_IN)
+    if fault.kind not in (Kind.UNKNOWN, Kind.SILENT):
+        what = f"the sign-in service cannot be reached: {fault.what}"
+        return SignInFault(False, what, fault.remedy, lasts=fault.lasts)
+    if isinstance(error, ClientAuthenticationError) and error.__cause__ is None:
+        return _nothing(str(error))
+    return SignInFault(False, "the sign-in service does not answer", "Try again in a minute.")
+
+
+def _nothing(text: str) -> SignInFault:
+    # azure-identity gives the reasons of each of its ways in words alone.
+    workload = _WORKLOAD.search(text)  # prose: in no field
+    said = f" (workload identity: {masked(workload[1].strip(), 200)})" if workload else ""
+    return SignInFault(
+        True,
+        f"there is nothing to sign in with{said}",
+        "Label the bot's pods and ServiceAccount for workload identity, or set azure.tenant_id, "
+        "azure.client_id and AZURE_CLIENT_SECRET: docs/install.md.",
+    )
