@@ -21,7 +21,15 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from deploy.breaker import Breaker
 from deploy.clouds import PUBLIC, Cloud
-from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
+from deploy.errors import (
+    Conflict,
+    GatewayBotError,
+    InvalidInput,
+    NotFound,
+    Refused,
+    Throttled,
+    Unavailable,
+)
 from deploy.flight import Flight
 from deploy.gateway import GatewayResource
 from deploy.masking import masked
@@ -168,6 +176,12 @@ class ArmClient:
                 break
         return tuple(found)
 
+    def reach(self, instance: ApimInstance) -> None:
+        """Sign in and read one gateway resource, whichever: whether Azure would do what the bot needs."""
+        url = f"{self._base(instance)}/gateways?api-version={API_VERSION}&$top=1"
+        what = f"the gateways of {instance.name}"
+        _json(self._call(instance, "GET", url, what, _READ), what)
+
     def time(self, instance: ApimInstance, gateway: str) -> datetime.datetime:
         """What Azure's clock says, by the Date of its answer; this machine's where it has none.
 
@@ -288,11 +302,13 @@ class ArmClient:
         except requests.RequestException as error:
             late = isinstance(error, requests.Timeout)
             what = "did not answer in time" if late else "cannot be reached"
-            trouble = Unavailable(f"Azure Resource Manager {what}.", untouched=_unsent(error))
+            trouble: Unavailable = Unavailable(
+                f"Azure Resource Manager {what}.", untouched=_unsent(error)
+            )
             return None, trouble, None
         asked = _retry_after(answer)
         if answer.status_code == 429:
-            trouble = Unavailable(
+            trouble = Throttled(
                 "Azure is throttling the bot's requests.",
                 remedy=f"Try again in {asked:.0f} s." if asked else "Try again in a minute.",
                 retry_after=asked,

@@ -127,3 +127,7 @@ class Unavailable(GatewayBotError):
         self.retry_after = retry_after
         self.untouched = untouched
         self.answered = answered
+
+
+class Throttled(Unavailable):
+    """A service answers that it was called too often, and refuses for a while."""
