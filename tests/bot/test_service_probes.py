@@ -211,7 +211,9 @@ def slack(url: str) -> Callable[[], None]:
 
 def azure(url: str) -> Callable[[], None]:
     """Asks an Azure there, signed in already."""
-    credential: Any = type("Signed", (), {"get_token": lambda self, *s: type("T", (), {"token": "t"})})()
+    credential: Any = type(
+        "Signed", (), {"get_token": lambda self, *s: type("T", (), {"token": "t"})}
+    )()
     arm = ArmClient(requests.Session(), credential, endpoint=url, timeout=(1, 1)).asking_once()
     return lambda: arm.reach(INSTANCE)
 

@@ -201,7 +201,10 @@ def test_a_token_can_be_as_if_it_were_revoked(person: Person, client: WebClient)
     person.set_fault("api_error", "invalid_auth")
     with pytest.raises(SlackApiError) as caught:
         client.auth_test()
-    assert (caught.value.response.status_code, caught.value.response["error"]) == (200, "invalid_auth")
+    assert (caught.value.response.status_code, caught.value.response["error"]) == (
+        200,
+        "invalid_auth",
+    )
 
 
 def test_the_api_can_be_slow(person: Person, client: WebClient) -> None:
