@@ -178,7 +178,7 @@ def http(answer: Callable[[str], tuple[int, Any]]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815  # as http.server looks for it
 
         def log_message(self, format: str, *args: Any) -> None:
             """Not on the test's output."""
