@@ -50,7 +50,7 @@ test-sandbox: $(VENV)/.dev
 
 # Bots and Redis die in every way they can; a model checker tries every order of events. What runs a
 # whole bot against the clock comes first, two at a time: a core for each.
-WHOLE_BOTS := thousand_warnings edge_matrix storm rolling upgrade ghosts attacks
+WHOLE_BOTS := thousand_warnings edge_matrix outages storm rolling upgrade ghosts attacks
 test-faults: $(VENV)/.dev
 	$(BIN)/python -m pytest $(WHOLE_BOTS:%=tests/faults/test_%.py) -n 2 --dist worksteal $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/faults tests/model $(WHOLE_BOTS:%=--ignore=tests/faults/test_%.py) -n 3 --dist worksteal $(PYTEST_ARGS)

@@ -1,126 +1,43 @@
 """How what the bot depends on stands, from memory: a probe that asks waits for nothing."""
 
 import logging
-import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
+from bot.service_probes import OK, Outcome, ServiceProbe
+from deploy.actions.connection import NotAdmitted
 from deploy.actions.replicas import Agreement, Replicas
-from deploy.deadline import Deadline
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, Refused
 from deploy.health.cache import ClusterCache
 from deploy.health.standing import Standing
-from deploy.waits import Service
 
 log = logging.getLogger(__name__)
 
-OK = "ok"
-_PERIOD = 5.0
-_HANGS = 5.0
-"""A report that takes longer than so many seconds counts as one that failed."""
-_LATELY = 300.0
-
-
-@dataclass(frozen=True)
-class _Last:
-    """The last call of a service: when it ended (monotonic seconds), and its error."""
-
-    at: float
-    error: str
-
-
-class Answers:
-    """What the last call of each kind of service came to."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._last: dict[str, _Last] = {}
-
-    def called(self, service: Service, seconds: float, error: str) -> None:
-        """A call has ended."""
-        self._last[service.kind] = _Last(self._clock(), error)
-
-    def of(self, kind: str) -> str:
-        """How the service answered lately, in words."""
-        last = self._last.get(kind)
-        if last is None or self._clock() - last.at > _LATELY:
-            return "not asked lately"
-        return last.error or OK
-
 
 class Shared:
-    """A part of the bot that reports to the others on Redis which settings it has, and so finds out
-    whether Redis takes writes."""
+    """Reports to the other bots on Redis which settings this one has, and so finds out whether Redis
+    takes writes."""
 
-    def __init__(
-        self,
-        replicas: Replicas,
-        *,
-        period: float = _PERIOD,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas
-        self._period = period
-        self._clock = clock
-        self._asked_at: float | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="replicas", daemon=True)
         self.agreement: Agreement | None = None
-        self._trouble = "not asked yet"
 
-    def start(self) -> None:
-        """Begin to report."""
-        self._thread.start()
-
-    def stop(self, deadline: Deadline) -> None:
-        """Report that this bot ends, and end."""
-        self._stopping.set()
-        deadline.join([self._thread])
-
-    @property
-    def live(self) -> bool:
-        """Whether it reports, be Redis there or not."""
-        return self._thread.is_alive()
-
-    @property
-    def trouble(self) -> str:
-        """Why Redis takes no writes, or does not answer; empty where it took the last one."""
-        asked_at = self._asked_at
-        waited = 0.0 if asked_at is None else self._clock() - asked_at
-        # Of several servers that hang each has its own time to answer, one after another.
-        return f"Redis has not answered for {int(waited)} s." if waited > _HANGS else self._trouble
-
-    @property
-    def writable(self) -> bool:
-        """Whether Redis took the last write, and does not hang on the next."""
-        return not self.trouble
-
-    def turn(self) -> None:
-        """Report once."""
-        self._asked_at = self._clock()
+    def report(self) -> None:
+        """Report once. Refused where Redis refuses the bot, Unavailable where it takes no writes."""
         try:
             self.agreement = self._replicas.report()
-        except GatewayBotError as error:
-            self.agreement, self._trouble = None, error.happened
-        else:
-            self._trouble = ""
-        finally:
-            self._asked_at = None
+        except NotAdmitted as error:
+            self.agreement = None
+            raise Refused(error.happened, remedy=error.remedy) from error
+        except GatewayBotError:
+            self.agreement = None
+            raise
 
-    def _run(self) -> None:
-        while True:
-            try:
-                self.turn()
-            except Exception:  # the thread must outlive whatever one turn meets
-                log.exception("the settings of the replicas were not compared")
-            if self._stopping.wait(self._period):
-                break
-        if self.writable:
-            try:
-                self._replicas.leave()
-            except GatewayBotError as error:
-                log.info("other bots find later that this one has ended: %s", error)
+    def leave(self) -> None:
+        """Report that this bot ends."""
+        try:
+            self._replicas.leave()
+        except GatewayBotError as error:
+            log.info("other bots find later that this one has ended: %s", error)
 
 
 class Dependencies:
@@ -129,22 +46,26 @@ class Dependencies:
     def __init__(
         self,
         shared: Shared,
-        answers: Answers,
+        probes: Sequence[ServiceProbe],
         caches: Mapping[str, ClusterCache],
     ) -> None:
         self._shared = shared
-        self._answers = answers
+        self._probes = probes
         self._caches = caches
 
     def detail(self) -> dict[str, str]:
         """In words, by name; `ok` where nothing is wrong."""
         return {
-            "redis": self._shared.trouble or OK,
-            "slack calls": self._answers.of("slack"),
-            "azure": self._answers.of("azure"),
-            **{f"cluster {name}": _watched(cache.standing) for name, cache in self._caches.items()},
+            **{_field(probe): self._probed(probe) for probe in self._probes},
             "settings": self._settings(),
         }
+
+    def _probed(self, probe: ServiceProbe) -> str:
+        condition = probe.condition
+        wrong = condition is not None and condition.outcome is not Outcome.OK
+        cache = self._caches.get(probe.service.name) if probe.service.kind == "cluster" else None
+        # A cluster that answers may still refuse what is watched.
+        return probe.words if cache is None or wrong else _watched(cache.standing)
 
     def _settings(self) -> str:
         agreement = self._shared.agreement
@@ -153,6 +74,11 @@ class Dependencies:
         if agreement.agreed:
             return OK
         return f"{agreement.bots} bots have {agreement.settings} different settings"
+
+
+def _field(probe: ServiceProbe) -> str:
+    # `slack` is whether payloads arrive.
+    return "slack api" if probe.service.kind == "slack" else probe.name
 
 
 def _watched(standing: Standing) -> str:

@@ -22,6 +22,9 @@ Format = Literal["json", "text"]
 
 log = logging.getLogger(__name__)
 
+_CHATTY = "azure.identity"
+"""It reports each token that it has in memory already, and Azure is asked something every 10 s."""
+
 _EXTRAS = ("event", *FIELDS, "outcome", "duration")
 """What a line says beside its message, in this order."""
 _SHORTEST = 6
@@ -116,6 +119,8 @@ def log_as(form: Format, level: str, mask: Mask) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter((JsonLines if form == "json" else TextLines)(mask))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if level != "debug":
+        logging.getLogger(_CHATTY).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     threading.excepthook = _on_thread
     sys.excepthook = _at_the_end

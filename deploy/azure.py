@@ -22,7 +22,15 @@ from azure.core.exceptions import AzureError
 from deploy.breaker import Breaker
 from deploy.clouds import PUBLIC, Cloud
 from deploy.entra_faults import sign_in_fault
-from deploy.errors import Conflict, GatewayBotError, InvalidInput, NotFound, Refused, Unavailable
+from deploy.errors import (
+    Conflict,
+    GatewayBotError,
+    InvalidInput,
+    NotFound,
+    Refused,
+    Throttled,
+    Unavailable,
+)
 from deploy.flight import Flight
 from deploy.gateway import GatewayResource
 from deploy.link_faults import CERTIFICATE, Kind, Place, fault_of
@@ -183,6 +191,12 @@ class ArmClient:
                 break
         return tuple(found)
 
+    def reach(self, instance: ApimInstance) -> None:
+        """Sign in and read one gateway resource, whichever: whether Azure would do what the bot needs."""
+        url = f"{self._base(instance)}/gateways?api-version={API_VERSION}&$top=1"
+        what = f"the gateways of {instance.name}"
+        _json(self._call(instance, "GET", url, what, _READ), what)
+
     def time(self, instance: ApimInstance, gateway: str) -> datetime.datetime:
         """What Azure's clock says, by the Date of its answer; this machine's where it has none.
 
@@ -304,7 +318,7 @@ class ArmClient:
             return None, _unreachable(error, url), None
         asked = _retry_after(answer)
         if answer.status_code == 429:
-            trouble = Unavailable(
+            trouble: Unavailable = Throttled(
                 "Azure is throttling the bot's requests.",
                 remedy=f"Try again in {asked:.0f} s." if asked else "Try again in a minute.",
                 retry_after=asked,

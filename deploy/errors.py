@@ -129,3 +129,7 @@ class Unavailable(GatewayBotError):
         self.untouched = untouched
         self.answered = answered
         self.lasts = lasts
+
+
+class Throttled(Unavailable):
+    """A service answers that it was called too often, and refuses for a while."""

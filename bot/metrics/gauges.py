@@ -14,9 +14,11 @@ from prometheus_client.registry import Collector
 
 from bot.dispatch import Connections
 from bot.metrics.gateways import Counted
+from bot.service_probes import Condition, Outcome
 from deploy.actions.backlog import Backlog
 from deploy.actions.replicas import Agreement
 from deploy.health.standing import Standing
+from deploy.waits import Service
 from handlers.lanes import Lane
 from handlers.messages.budgets import Order, buckets_of
 
@@ -43,6 +45,10 @@ class Sources(Protocol):
     @property
     def redis_writable(self) -> bool:
         """Whether Redis took the last write, and does not hang on the next."""
+
+    @property
+    def services(self) -> Mapping[Service, Condition]:
+        """How each that was asked is."""
 
     @property
     def agreement(self) -> Agreement | None:
@@ -118,6 +124,14 @@ def _connected(read: Callable[[Connections], float | None]) -> Callable[[_Seen],
     return lambda seen: _one(None if seen.of.connections is None else read(seen.of.connections))
 
 
+def _services(read: Callable[[Condition], float]) -> Callable[[_Seen], Samples]:
+    return lambda seen: [((s.kind, s.name), read(c)) for s, c in seen.of.services.items()]
+
+
+def _outcome(*outcomes: Outcome) -> Callable[[_Seen], Samples]:
+    return _services(lambda condition: float(condition.outcome in outcomes))
+
+
 def _heard(seen: _Seen) -> Samples:
     # Watches that have never received anything have no age: cluster_up or namespaces_unread says so.
     standing = seen.of.clusters.items()
@@ -135,6 +149,8 @@ def _budgets(seen: _Seen) -> Samples:
 def _agreed(read: Callable[[Agreement], float]) -> Callable[[_Seen], Samples]:
     return lambda seen: _one(None if seen.of.agreement is None else read(seen.of.agreement))
 
+
+_OF_SERVICE = ("service", "name")
 
 _TABLE: tuple[_Gauge, ...] = (
     _Gauge(
@@ -154,6 +170,31 @@ _TABLE: tuple[_Gauge, ...] = (
         "1 while a part of the bot does its work, as /livez",
         ("part",),
         lambda seen: _by(seen.of.parts),
+    ),
+    _Gauge(
+        "gateway_bot_service_up",
+        "1 while a service answers what it is asked every 10 s, be it slowly or with a refusal; 0 while "
+        "it is unavailable or hangs",
+        _OF_SERVICE,
+        _outcome(Outcome.OK, Outcome.SLOW, Outcome.REFUSING),
+    ),
+    _Gauge(
+        "gateway_bot_service_refused",
+        "1 while it refuses the bot: its credentials, its rights, or too many calls",
+        _OF_SERVICE,
+        _outcome(Outcome.REFUSING),
+    ),
+    _Gauge(
+        "gateway_bot_service_slow",
+        "1 while it takes longer than 2 s to answer, Redis longer than 0.25 s",
+        _OF_SERVICE,
+        _outcome(Outcome.SLOW),
+    ),
+    _Gauge(
+        "gateway_bot_service_seconds",
+        "Seconds that its last answer took, or for which it has hung",
+        _OF_SERVICE,
+        _services(lambda condition: condition.seconds),
     ),
     _Gauge(
         "gateway_bot_redis_writable",

@@ -1,25 +1,28 @@
 """What says how the bot is: what is counted as it happens, and what is read when somebody asks."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import requests
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from bot.chores import Chore
-from bot.clients import redis_of
-from bot.dependencies import Answers, Dependencies, Shared
+from bot.clients import arm_client, redis_of
+from bot.dependencies import Dependencies, Shared
 from bot.dispatch import Connections
 from bot.metrics.events import Events
 from bot.metrics.gateways import Counted, GatewayCount
 from bot.metrics.gauges import Gauges
 from bot.metrics.reading import BacklogReading
 from bot.parts import Part
+from bot.service_probes import Condition, ServiceProbe
 from bot.settings import Secrets, Settings
 from bot.settings_digest import settings_digest
 from bot.version import version
 from bot.wiring.conversation import Conversation, Hearing, Transport
 from bot.wiring.outside import Outside
+from bot.wiring.probing import probes_of
 from bot.wiring.stores import Stores
 from deploy.actions.backlog import Backlog, BacklogReader
 from deploy.actions.replicas import Agreement, Replicas
@@ -44,7 +47,6 @@ class Counting:
     entry of the audit trail."""
 
     registry: CollectorRegistry
-    answers: Answers
     waits: Waits
     hearing: Hearing
     refused: Callable[[Service, str], object]
@@ -64,22 +66,12 @@ class Measuring:
 def counting_of(kinds: Iterable[str]) -> Counting:
     """`kinds` are those of actions."""
     registry = CollectorRegistry()
-    events, answers = Events(registry, kinds), Answers()
-
-    def called(service: Service, seconds: float, error: str) -> None:
-        answers.called(service, seconds, error)
-        events.called(service, seconds, error)
-
-    def refused(service: Service, error: str) -> None:
-        answers.called(service, 0.0, error)
-        events.refused(service, error)
-
+    events = Events(registry, kinds)
     return Counting(
         registry,
-        answers,
-        Waits(called),
+        Waits(events.called),
         Hearing(Acks(given=events.acked), events.took),
-        guarded(refused),
+        guarded(events.refused),
         guarded(events.audited),
     )
 
@@ -100,11 +92,16 @@ def measuring_of(
     probes answer."""
     digest = settings_digest(settings)
     shared = Shared(Replicas(stores.prompt, stores.owner, digest))
+    # With connections and a sign-in of its own: what people ask of Azure neither waits for these
+    # questions nor fails because of them.
+    arm = arm_client(settings, secrets, requests.Session(), counting.waits).asking_once()
+    probes = probes_of(shared, outside.posting, arm, outside.instances, outside.patient)
     count = GatewayCount(outside.caches, last)
     client = redis_of(settings, secrets)(timeout=_REDIS_SECONDS, retries=0, retry_timeouts=False)
     sources = _Sources(
         about=(version(), digest),
         shared=shared,
+        probes=probes,
         count=count,
         outside=outside,
         transport=talk.transport,
@@ -118,8 +115,8 @@ def measuring_of(
     counting.registry.register(Gauges(sources))
     counts = Chore("gateway counts", _COUNT_SECONDS, count.turn)
     return Measuring(
-        {"replicas": shared, counts.name: counts},
-        Dependencies(shared, counting.answers, outside.caches).detail,
+        {**{f"probe {each.name}": each for each in probes}, counts.name: counts},
+        Dependencies(shared, probes, outside.caches).detail,
         lambda: (CONTENT_TYPE_LATEST, generate_latest(counting.registry)),
     )
 
@@ -130,6 +127,7 @@ class _Sources:
 
     about: tuple[str, str]
     shared: Shared
+    probes: Sequence[ServiceProbe]
     count: GatewayCount
     outside: Outside
     transport: Transport
@@ -150,7 +148,11 @@ class _Sources:
 
     @property
     def redis_writable(self) -> bool:
-        return self.shared.writable
+        return all(each.answers for each in self.probes if each.service.kind == "redis")
+
+    @property
+    def services(self) -> Mapping[Service, Condition]:
+        return {each.service: known for each in self.probes if (known := each.condition)}
 
     @property
     def agreement(self) -> Agreement | None:

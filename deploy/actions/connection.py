@@ -38,6 +38,10 @@ _REPLICAS_KEPT = 10.0
 REDIS = Service("redis")
 
 
+class NotAdmitted(Unavailable):
+    """Redis answers, and refuses the bot's user or what it does."""
+
+
 class _Retry(Retry):
     """Repeats no longer than a while, and notes that Redis is waited for. redis-py counts tries alone,
     and nests them: while Redis hangs, five of each would be three minutes."""
@@ -95,7 +99,8 @@ def redis_errors(method: Callable[P, T]) -> Callable[P, T]:
             return method(*args, **kwargs)
         except (RedisError, RedisClusterException) as error:
             cause = cause_of(error, before)
-            raise Unavailable(
+            kind = NotAdmitted if cause.refused else Unavailable
+            raise kind(
                 f"Redis cannot be used now ({cause.what}).",
                 meaning="Whether this was recorded is not known; if it was, it continues "
                 "automatically.",

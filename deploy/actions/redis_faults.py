@@ -33,10 +33,12 @@ class SignInSilent(RedisTimeout):
 
 @dataclass(frozen=True)
 class Cause:
-    """What is wrong, as the end of “Redis cannot be used now (…)”, and what to do about it."""
+    """What is wrong, as the end of “Redis cannot be used now (…)”, and what to do about it; whether
+    Redis answers, and refuses this user."""
 
     what: str
     remedy: str = ""
+    refused: bool = False
 
 
 def cause_of(error: BaseException, before: BaseException | None = None) -> Cause:
@@ -85,11 +87,15 @@ def _known(error: BaseException) -> Cause | None:
             return Cause("its socket does not exist")
         case NoPermissionError():
             return Cause(
-                f"the ACL of its user forbids this: {error}", "Compare it with docs/redis.md#acl."
+                f"the ACL of its user forbids this: {error}",
+                "Compare it with docs/redis.md#acl.",
+                refused=True,
             )
         case _ if _not_signed_in(error):
             return Cause(
-                "it rejected the user name or password", "Compare them with those of the server."
+                "it rejected the user name or password",
+                "Compare them with those of the server.",
+                refused=True,
             )
         case OutOfMemoryError():
             return Cause("its memory is full", "Raise maxmemory: docs/redis.md#sizing.")

@@ -16,6 +16,7 @@ from deploy.errors import (
     NotFound,
     NotGranted,
     Refused,
+    Throttled,
     Unavailable,
 )
 from deploy.masking import masked
@@ -123,7 +124,7 @@ def error_from(
         )
     if status in (400, 413, 415, 422) or is_schema_error(status, message):
         return _invalid(cluster, message, details, what)
-    return Unavailable(
+    return (Throttled if status == 429 else Unavailable)(
         f"Cluster “{cluster}” answered {status} for {what}"
         + (f": {_sentence(message)}" if message else "."),
         retry_after=retry_after,

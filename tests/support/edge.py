@@ -23,12 +23,14 @@ from deploy.actions.connection import connect
 from deploy.actions.store import ActionStore
 from deploy.changes.kinds import KINDS, codec_of
 from tests.support.demo import Demo
+from tests.support.ports import free_port
 from tests.support.processes import ROOT
 from tests.support.troubled_proxy import TroubledProxy
 from tests.support.waiting import until
 
 Needed = Literal["redis", "slack", "azure", "west"]
 NEEDED: tuple[Needed, ...] = ("redis", "slack", "azure", "west")
+REDIS_USER, _PASSWORD = "bot", "only-for-tests"
 _EVENTS = "/events"
 _DELAYS: Mapping[Needed, float] = {"redis": 0.1, "slack": 1.0, "azure": 2.0, "west": 2.0}
 """How late a slow one answers, in seconds: of Redis a message takes many answers."""
@@ -37,11 +39,22 @@ _DELAYS: Mapping[Needed, float] = {"redis": 0.1, "slack": 1.0, "azure": 2.0, "we
 class Edge(Demo):
     """A sandbox with one bot that reaches `west` and the rest through proxies, `east` without.
 
-    `store` are its actions, by Redis itself.
+    `store` are its actions, by Redis itself, where the bot is somebody else.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        delays: Mapping[Needed, float] = _DELAYS,
+        program: str = "bot",
+        started: bool = True,
+    ) -> None:
+        """`delays` are how late a slow one answers, in seconds; `program` is the module that is run as
+        the bot, at once or later."""
         self.data = data
+        self._delays = delays
+        self._program = program
         self.lines: list[str] = []
         self.session = requests.Session()
         self.redis = Valkey(data / "redis")
@@ -64,42 +77,52 @@ class Edge(Demo):
         settings["slack"]["api_url"] = self._through("slack", settings["slack"]["api_url"])
         azure = self._through("azure", settings["azure"]["arm_endpoint"])
         settings["azure"] |= {"arm_endpoint": azure, "authority": azure}
+        settings["health"]["port"] = self._health = free_port()
         path = self.redis.url.removeprefix("unix://")
-        self.proxies["redis"] = TroubledProxy(path, delay=_DELAYS["redis"])
+        self.proxies["redis"] = TroubledProxy(path, delay=delays["redis"])
         settings["event_grid"] = {"host": "127.0.0.1", "port": 0, "path": _EVENTS}
         self._settings = data / "edge.yaml"
         self._settings.write_text(yaml.safe_dump(settings))
         self._environment = {
             **described["env"],
-            "REDIS_URL": f"redis://127.0.0.1:{self.proxies['redis'].port}",
+            "REDIS_URL": f"redis://{REDIS_USER}:{_PASSWORD}@127.0.0.1:{self.proxies['redis'].port}",
         }
-        self.start_bot()
-        self.store = ActionStore(connect(self.redis.url), codec_of(KINDS))
+        client = connect(self.redis.url)
+        client.execute_command("ACL", "SETUSER", REDIS_USER, "on", f">{_PASSWORD}", "~*", "+@all")
+        self.store = ActionStore(client, codec_of(KINDS))
+        self.bot: subprocess.Popen[Any] | None = None
+        if started:
+            self.start_bot()
 
     @property
     def kubeconfig(self) -> Path:
         """Where kubectl finds the clusters, without a proxy."""
         return Path(self._person)
 
-    def start_bot(self) -> None:
-        """Start it, and wait until it is ready for Slack."""
+    def launch_bot(self) -> None:
+        """Start it, whatever becomes of it."""
+        self._begun = len(self.lines)
         self.bot = _child(
-            [sys.executable, "-m", "bot", "run", "--config", str(self._settings)],
+            [sys.executable, "-m", self._program, "run", "--config", str(self._settings)],
             self._environment,
         )
-        begun = len(self.lines)
         threading.Thread(target=self._collect, args=(self.bot,), daemon=True).start()
 
+    def start_bot(self) -> None:
+        """Start it, and wait until it is ready for Slack."""
+        self.launch_bot()
+
         def said(pattern: str) -> str | None:
-            found = re.search(pattern, "".join(self.lines[begun:]), re.M)
+            found = re.search(pattern, "".join(self.lines[self._begun :]), re.M)
             return found[1] if found else None
 
-        self._health = until(lambda: said(r"^ready, health at port (\d+)"), "the bot", 120)
+        until(lambda: said(r"^ready, health at port (\d+)"), "the bot", 120)
         self._events = until(lambda: said(r"Event Grid is listened to at port (\d+)"), "its port")
         until(lambda: self.is_well, "the bot to be ready", 120)
 
     def stop_bot(self) -> float:
         """SIGTERM; after how many seconds it had ended."""
+        assert self.bot is not None
         began = time.monotonic()
         self.bot.send_signal(signal.SIGTERM)
         self.bot.wait(60)
@@ -138,9 +161,10 @@ class Edge(Demo):
 
     def stop(self) -> None:
         """End everything."""
-        for process in (self.bot, self._sandbox):
+        running = [each for each in (self.bot, self._sandbox) if each is not None]
+        for process in running:
             process.terminate()
-        for process in (self.bot, self._sandbox):
+        for process in running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(30)
             process.kill()
@@ -154,7 +178,7 @@ class Edge(Demo):
         assert at.port is not None
         # Slack's websockets and response_urls as well.
         proxy = TroubledProxy(
-            (at.hostname, at.port), delay=_DELAYS[name], everywhere=name == "slack"
+            (at.hostname, at.port), delay=self._delays[name], everywhere=name == "slack"
         )
         self.proxies[name] = proxy
         return at._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
@@ -180,9 +204,9 @@ def _child(arguments: list[str], environment: Mapping[str, str]) -> subprocess.P
 
 
 @contextlib.contextmanager
-def edge(data: Path) -> Iterator[Edge]:
+def edge(data: Path, **options: Any) -> Iterator[Edge]:
     """One for as long as the block runs."""
-    made = Edge(data)
+    made = Edge(data, **options)
     try:
         yield made
     finally:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 Labels = Mapping[str, str]
+Group = tuple[str, ...]
 
 _RULE = re.compile(
     r"(?P<fold>absent|min|max|sum)(?: by \((?P<by>[a-z_, ]+)\))?\s*\((?P<inner>[^()]+)\)"
@@ -58,8 +59,12 @@ class Exposition:
         return None
 
     def fires(self, expression: str) -> bool:
-        """Whether an alert rule's expression gives anything. ValueError for one that is not as simple
-        as the rules are."""
+        """Whether an alert rule's expression gives anything. ValueError as `giving`."""
+        return bool(self.giving(expression))
+
+    def giving(self, expression: str) -> frozenset[Group]:
+        """For which groups an alert rule's expression gives anything: the values of the labels that it
+        aggregates by. ValueError for one that is not as simple as the rules are."""
         rule = _RULE.fullmatch(expression.strip())
         inner = rule and _INNER.fullmatch(rule["inner"].strip())
         if not rule or not inner:
@@ -71,12 +76,11 @@ class Exposition:
             and (not inner["equal"] or value == float(inner["equal"]))
         ]
         if rule["fold"] == "absent":
-            return not chosen
-        groups: dict[tuple[str, ...], list[float]] = {}
+            return frozenset() if chosen else frozenset([()])
+        groups: dict[Group, list[float]] = {}
         by = [name.strip() for name in (rule["by"] or "").split(",") if name.strip()]
         for labels, value in chosen:
             groups.setdefault(tuple(labels.get(name, "") for name in by), []).append(value)
         holds = _OPS[rule["op"]]
-        return any(
-            holds(_FOLDS[rule["fold"]](values), float(rule["limit"])) for values in groups.values()
-        )
+        fold, limit = _FOLDS[rule["fold"]], float(rule["limit"])
+        return frozenset(group for group, values in groups.items() if holds(fold(values), limit))

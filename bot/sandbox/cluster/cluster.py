@@ -31,7 +31,7 @@ SWITCHES = (
         "API server answers with an error",
         "choice",
         default="none",
-        choices=("none", "500", "503", "429"),
+        choices=("none", "500", "503", "429", "401"),
     ),
     Switch("watch_drop", "Every watch is cut after a second", "toggle", default=False),
     Switch(

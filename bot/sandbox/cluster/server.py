@@ -126,6 +126,8 @@ class ApiServer:
 
     def _strike(self) -> None:
         fault = self._faults.get("api_error")
+        if fault == "401":
+            raise errors.unauthorized()
         if fault == "500":
             raise errors.internal_error("etcdserver: request timed out")
         if fault == "503":

@@ -40,8 +40,8 @@ SWITCHES = (
         "Web API error",
         "choice",
         "none",
-        ("none", "500", "503"),
-        help="Every Web API call fails with this HTTP status",
+        ("none", "500", "503", "invalid_auth"),
+        help="Every Web API call fails with this HTTP status, or as with a revoked token",
     ),
     Switch(
         "api_latency_ms",

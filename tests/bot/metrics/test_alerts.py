@@ -12,9 +12,11 @@ from prometheus_client.exposition import generate_latest
 from bot.dispatch import Connections
 from bot.metrics.gateways import Counted
 from bot.metrics.gauges import Gauges
+from bot.service_probes import Condition, Outcome
 from deploy.actions.backlog import Backlog, Queue
 from deploy.actions.replicas import Agreement
 from deploy.health.standing import Standing
+from deploy.waits import Service
 from handlers.lanes import Lane
 from tests.support.exposition import Exposition
 from tests.support.processes import ROOT
@@ -28,10 +30,15 @@ RULES = {
     for group in yaml.safe_load((ROOT / "docs/monitoring/alerts.yaml").read_text())["groups"]
     for rule in group["rules"]
 }
+SLACK = Service("slack")
+WELL = Condition(Outcome.OK, NOW - 60, "", 0.1)
 FIRES: dict[str, dict[str, Any]] = {
     "GatewayBotDown": {"ready": False},
     "GatewayBotPartDead": {"parts": {"runner": False, "intake": True}},
     "GatewayBotRedisNotWritable": {"redis_writable": False},
+    "GatewayBotServiceDown": {"services": {SLACK: replace(WELL, outcome=Outcome.HANGING)}},
+    "GatewayBotServiceRefuses": {"services": {SLACK: replace(WELL, outcome=Outcome.REFUSING)}},
+    "GatewayBotServiceSlow": {"services": {SLACK: replace(WELL, outcome=Outcome.SLOW)}},
     "GatewayBotBacklogUnread": {"waits": None},
     "GatewayBotSlackUnreachable": {"slack_connected": False},
     "GatewayBotGhostConnections": {"connections": replace(STANDS, at_slack=5, lost=1)},
@@ -53,6 +60,7 @@ def firing(**other: Any) -> set[str]:
         "ready": True,
         "parts": {"runner": True},
         "redis_writable": True,
+        "services": {SLACK: WELL},
         "agreement": Agreement(2, 1),
         "slack_connected": True,
         "connections": STANDS,

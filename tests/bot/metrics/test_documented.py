@@ -23,6 +23,7 @@ def sources() -> Any:
         ready=False,
         parts={},
         redis_writable=False,
+        services={},
         agreement=None,
         slack_connected=False,
         connections=None,

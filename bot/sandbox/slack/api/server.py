@@ -48,6 +48,8 @@ class Api:
         if latency := self._faults.get("api_latency_ms"):
             await asyncio.sleep(latency / 1000)
         if (status := self._faults.get("api_error")) != "none":
+            if status == "invalid_auth":
+                return self._answer(name, given, {"ok": False, "error": status}, started)
             body = {"ok": False, "error": "service_unavailable"}
             return self._answer(name, given, body, started, status=int(status))
         method = METHODS.get(name)
@@ -67,7 +69,7 @@ class Api:
         """A file's `url_private`: for the bot's token with files:read; others are sent to sign in."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if (status := self._faults.get("api_error")) != "none":
-            return web.Response(status=int(status))
+            return web.Response(status=403 if status == "invalid_auth" else int(status))
         app = self._context.app
         if token != app.bot_token or "files:read" not in app.scopes:
             raise web.HTTPFound(f"/?redir={quote(request.path)}")

@@ -197,6 +197,16 @@ def test_the_api_fails_with_a_status(person: Person, client: WebClient, status: 
     assert caught.value.response.status_code == int(status)
 
 
+def test_a_token_can_be_as_if_it_were_revoked(person: Person, client: WebClient) -> None:
+    person.set_fault("api_error", "invalid_auth")
+    with pytest.raises(SlackApiError) as caught:
+        client.auth_test()
+    assert (caught.value.response.status_code, caught.value.response["error"]) == (
+        200,
+        "invalid_auth",
+    )
+
+
 def test_the_api_can_be_slow(person: Person, client: WebClient) -> None:
     person.set_fault("api_latency_ms", 200)
     started = time.monotonic()
