@@ -1,19 +1,61 @@
 """Secrets that files hold: each secret variable can also be given as NAME_FILE."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from deploy.errors import InvalidInput
+
+log = logging.getLogger(__name__)
 
 SUFFIX = "_FILE"
 _LARGEST = 64 * 1024
+_KUBERNETES_DATA = "..data"
+"""A link in each directory that Kubernetes mounts from a Secret; what changes there changes with it
+(pkg/volume/util/atomic_writer.go)."""
 
 
-def from_files(variables: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """What the files hold that `environment` names, by variable, without white space at the end.
+class SecretFile(SecretStr):
+    """A secret that a file holds. Whoever asks for its value at each use has the one that the bot
+    found there last: `bot.secret_changes`."""
 
-    InvalidInput where a variable is given both ways, and for a file that cannot be used. It never says
-    what a file holds.
+    def __init__(self, variable: str, path: Path) -> None:
+        """InvalidInput for a file that cannot be used. It never says what the file holds."""
+        self.variable = variable
+        self.path = path
+        super().__init__(self.read())
+
+    def read(self) -> str:
+        """What the file holds now, without white space at the end. InvalidInput as above."""
+        name = self.variable + SUFFIX
+        try:
+            with self.path.open("rb") as file:
+                held = file.read(_LARGEST + 1)
+            if len(held) > _LARGEST:
+                raise InvalidInput(f"{name}: the file {self.path} is too large for a secret.")
+            text = held.decode("utf-8").rstrip()
+        except OSError as error:
+            raise InvalidInput(
+                f"{name}: the file {self.path} cannot be read: {error.strerror}."
+            ) from error
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{name}: the file {self.path} is not text in UTF-8.") from error
+        if not text:
+            raise InvalidInput(f"{name}: the file {self.path} is empty.")
+        return text
+
+    def use(self, value: str) -> None:
+        """Be that value from now on."""
+        super().__init__(value)
+
+
+def from_files(variables: Iterable[str], environment: Mapping[str, str]) -> dict[str, SecretFile]:
+    """The secrets in the files that `environment` names, by variable.
+
+    InvalidInput where a variable is given both ways, and for a file that cannot be used. A key that a
+    Secret does not have has no file where Kubernetes mounts it: it counts as not given.
     """
     found = {}
     for variable in variables:
@@ -26,21 +68,12 @@ def from_files(variables: Iterable[str], environment: Mapping[str, str]) -> dict
                 meaning="Which of them counts would be a guess.",
                 remedy="Unset one of them.",
             )
-        found[variable] = _read(variable + SUFFIX, Path(path))
+        if _lacks_key(Path(path)):
+            log.info("%s is not given: its Secret has no key for %s", variable, path)
+            continue
+        found[variable] = SecretFile(variable, Path(path))
     return found
 
 
-def _read(name: str, path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            held = file.read(_LARGEST + 1)
-        if len(held) > _LARGEST:
-            raise InvalidInput(f"{name}: the file {path} is too large for a secret.")
-        text = held.decode("utf-8").rstrip()
-    except OSError as error:
-        raise InvalidInput(f"{name}: the file {path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{name}: the file {path} is not text in UTF-8.") from error
-    if not text:
-        raise InvalidInput(f"{name}: the file {path} is empty.")
-    return text
+def _lacks_key(path: Path) -> bool:
+    return (path.parent / _KUBERNETES_DATA).is_dir() and not path.exists()

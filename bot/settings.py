@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
@@ -26,7 +27,7 @@ from bot.environment_settings import (
     Section,
     UserId,
 )
-from bot.secret_files import from_files
+from bot.secret_files import SecretFile, from_files
 from deploy.access import UNLISTED
 from deploy.clouds import CLOUDS, PUBLIC, Cloud, clouds_of
 from deploy.errors import InvalidInput
@@ -307,6 +308,10 @@ class Settings(Section):
         return self
 
 
+SHORTEST_EVENT_GRID_SECRET = 16
+"""Characters."""
+
+
 class Secrets(BaseSettings):
     """Everything that is secret, from the environment and the files that it names."""
 
@@ -322,12 +327,18 @@ class Secrets(BaseSettings):
     )
     event_grid_secret: SecretStr | None = Field(default=None, validation_alias="EVENT_GRID_SECRET")
     audit_key: SecretStr | None = Field(default=None, validation_alias="GATEWAY_BOT_AUDIT_KEY")
-    registry_user: str | None = Field(default=None, validation_alias="REGISTRY_USER")
+    registry_user: SecretStr | None = Field(default=None, validation_alias="REGISTRY_USER")
     registry_password: SecretStr | None = Field(default=None, validation_alias="REGISTRY_PASSWORD")
     registry_token: SecretStr | None = Field(default=None, validation_alias="REGISTRY_TOKEN")
     redis_url: SecretStr | None = Field(
         None, validation_alias=AliasChoices("REDIS_URL", "GATEWAY_BOT_REDIS_URL")
     )
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _keeps_files(cls, value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        # Pydantic would copy what the file holds now.
+        return value if isinstance(value, SecretFile) else handler(value)
 
 
 def load_settings(path: Path) -> Settings:
@@ -380,8 +391,8 @@ def load_secrets(settings: Settings) -> Secrets:
     endpoint, shared = settings.event_grid, secrets.event_grid_secret
     if endpoint is not None and endpoint.entra is None and shared is None:
         missing.append("EVENT_GRID_SECRET (event_grid is set, without event_grid.entra)")
-    if shared is not None and len(shared.get_secret_value()) < 16:
-        missing.append("an EVENT_GRID_SECRET of at least 16 characters")
+    if shared is not None and len(shared.get_secret_value()) < SHORTEST_EVENT_GRID_SECRET:
+        missing.append(f"an EVENT_GRID_SECRET of at least {SHORTEST_EVENT_GRID_SECRET} characters")
     signs_in = secrets.registry_password is not None or secrets.registry_token is not None
     if signs_in and settings.images.pull_from is None:
         missing.append("images.pull_from in the settings (whose registry REGISTRY_… signs in to)")

@@ -24,7 +24,10 @@ def _nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_secret_can_be_in_a_file(variable: str, tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("  a secret\r\n \n")
-    assert from_files([variable], {f"{variable}_FILE": str(path)}) == {variable: "  a secret"}
+    found = from_files([variable], {f"{variable}_FILE": str(path)})
+    assert {name: file.get_secret_value() for name, file in found.items()} == {
+        variable: "  a secret"
+    }
 
 
 def test_the_bot_reads_its_secrets_from_files(

@@ -100,7 +100,7 @@ def running(
     """A bot's Socket Mode for the length of the block."""
     mode = SocketMode(
         app,
-        APP_TOKEN,
+        lambda: APP_TOKEN,
         person.slack.api_url,
         ConnectionCount(redis, owner, confirm_seconds=0),
         connections=connections,
@@ -285,7 +285,7 @@ def test_too_many_connections_are_named_with_what_to_do_and_tried_again_slowly(
     person.set_fault("ghost_connections", 10)
     mode = SocketMode(
         app,
-        APP_TOKEN,
+        lambda: APP_TOKEN,
         person.slack.api_url,
         ConnectionCount(redis, "one", confirm_seconds=0),
         connections=2,
