@@ -24,7 +24,17 @@ KUBECONFIG = DIRECTORY / "kubeconfig"
 _OWN = tuple(
     PurePosixPath(each)
     for each in (
-        *(str(DIRECTORY), str(SECRETS), "/tmp", "/opt/gateway-bot", "/usr", "/etc/ssl", "/dev", "/proc", "/sys"),
+        *(
+            str(DIRECTORY),
+            str(SECRETS),
+            "/tmp",
+            "/opt/gateway-bot",
+            "/usr",
+            "/etc/ssl",
+            "/dev",
+            "/proc",
+            "/sys",
+        ),
         *("/bin", "/sbin", "/lib", "/lib64", "/run/secrets", "/var/run/secrets"),
     )
 )
