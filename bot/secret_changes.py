@@ -83,9 +83,9 @@ class SecretChanges:
         self._refused.pop(name, None)
         log.info("%s has changed in its file. %s", file.variable, _FROM_NOW_ON[name])
 
-    def _refuse(self, name: str, what: str, line: str) -> None:
-        if self._refused.get(name) != what:
-            self._refused[name] = what
+    def _refuse(self, name: str, about: str, line: str) -> None:
+        if self._refused.get(name) != about:
+            self._refused[name] = about
             log.warning("%s", line)
 
 

@@ -27,7 +27,7 @@ from deploy.errors import Refused
 from deploy.images.registry import Registry
 from deploy.waits import Waits
 from tests.bot.install.settings_of import USUAL, Obj, settings_of
-from tests.bot.test_event_grid import body, event
+from tests.deploy.expiry.test_event_grid import body, event
 from tests.handlers.test_listeners import Door
 from tests.support.azure import BOT, SUBSCRIPTION, TENANT, azure_bed
 from tests.support.loops import running as serving
