@@ -6,11 +6,10 @@ from pathlib import Path
 
 
 class SecretMount:
-    """A directory with a file for each key."""
+    """A directory with a file for each key; what another one has put there is replaced."""
 
     def __init__(self, directory: Path, **values: str) -> None:
         self.directory = directory
-        self._number = 0
         directory.mkdir(parents=True, exist_ok=True)
         self._values: dict[str, str] = {}
         self.change(**values)
@@ -18,8 +17,7 @@ class SecretMount:
     def change(self, **values: str) -> None:
         """What `kubectl apply` of a Secret with these values comes to; other keys stay."""
         self._values |= values
-        self._number += 1
-        written = self.directory / f"..2026_{self._number}"
+        written = self.directory / f"..2026_{len([*self.directory.glob('..2026_*')]) + 1}"
         written.mkdir()
         for name, value in self._values.items():
             (written / name).write_text(value)
