@@ -91,7 +91,7 @@ lock: $(VENV)/.dev
 # What the image holds, for those who look for known vulnerabilities: CycloneDX, from the lock.
 sbom: $(VENV)/.dev
 	mkdir -p dist
-	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
 		--output-format JSON --output-file dist/sbom.json
 
 clean:
