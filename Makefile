@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 4
 CONTROL_PLANE ?= required
 
-.PHONY: install demo test test-orders test-journeys test-sandbox test-faults bench pictures test-cluster controlplane check lock clean
+.PHONY: install demo test test-orders test-journeys test-sandbox test-faults bench pictures test-cluster controlplane check lock sbom clean
 
 install: $(VENV)/.dev
 
@@ -81,12 +81,18 @@ check: $(VENV)/.dev
 	$(BIN)/python -m tests.checks.prose
 	$(BIN)/python -m tests.checks.wording
 
-# The image installs exactly these versions, by hash. Needs pip-tools' resolver, fetched for the run only.
+# The image installs exactly these versions, by hash, with whatever Python from 3.11 on. Needs uv, fetched for the run only.
 lock: $(VENV)/.dev
 	$(PYTHON) -m venv $(VENV)/lock
-	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5,<8'
-	$(VENV)/lock/bin/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url \
-		--no-emit-trusted-host --no-emit-find-links --no-header --output-file requirements.lock pyproject.toml
+	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
+	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --output-file requirements.lock pyproject.toml
+
+# What the image holds, for those who look for known vulnerabilities: CycloneDX, from the lock.
+sbom: $(VENV)/.dev
+	mkdir -p dist
+	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file dist/sbom.json
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -124,6 +124,8 @@ def _add_installing(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     manifest.add_argument("--image", help="of the bot; gateway-bot and this version where left out")
     manifest.add_argument("--replicas", type=int, default=2)
     manifest.add_argument("--secret", default="gateway-bot", help="the Secret with the tokens")
+    manifest.add_argument("--secrets", choices=("env", "files"), default="env",
+                          help="as variables, or as files, whose changes need no restart")  # fmt: skip
     manifest.add_argument("--host", help="that Slack and Event Grid ask, for an Ingress")
     manifest.add_argument("--ingress-class", help="the class of that Ingress")
     manifest.add_argument("--gateway-namespace", action="append", default=[], metavar="NAME",
@@ -234,6 +236,7 @@ def _k8s_manifest(options: argparse.Namespace) -> int:
         namespace=options.namespace,
         replicas=options.replicas,
         secret=options.secret,
+        secrets=options.secrets,
         host=options.host,
         ingress_class=options.ingress_class,
         gateway_namespaces=tuple(options.gateway_namespace),

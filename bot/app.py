@@ -1,10 +1,12 @@
 """The composition root: the one place where everything meets, and the list of what runs."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from bot.chores import Chore
 from bot.health import HealthServer
 from bot.parts import Part, Parts
+from bot.secret_changes import SECONDS, SecretChanges
 from bot.settings import Secrets, Settings
 from bot.wiring.binder import Binder
 from bot.wiring.changes import changes_of
@@ -36,8 +38,10 @@ class Bot:
         *,
         kinds: Sequence[Kind] = KINDS,
         verbs: Sequence[AnyVerb] = VERBS,
+        hide: Callable[[Iterable[str]], object] = lambda texts: None,
     ) -> None:
-        """`kinds` are the changes it knows, `verbs` what people can type."""
+        """`kinds` are the changes it knows, `verbs` what people can type. `hide` is given the values of
+        secrets that change, which no line of the log may show."""
         counting = counting_of(kind.name for kind in kinds)
         waits = counting.waits
         outside = outside_of(settings, secrets, waits, counting.refused)
@@ -79,7 +83,10 @@ class Bot:
             live=self._alive,
         )
         self._detail = measuring.detail
+        changing = SecretChanges(secrets, hide)
+        look = Chore("secret files", SECONDS, changing.turn)
         parts: dict[str, Part] = {
+            **({look.name: look} if changing.needed else {}),
             **measuring.parts,
             **{f"cache {name}": cache for name, cache in outside.caches.items()},
             "messages": engine,

@@ -1,18 +1,24 @@
 """Settings into clients: what the composition root and `gateway-bot check` both build."""
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import requests
-from azure.core.credentials import TokenCredential
+from azure.core.credentials import AccessToken, TokenCredential
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
+from pydantic import SecretStr
 
 from bot.environment_settings import ApprovalSettings, EnvironmentSettings, PeopleSettings
+from bot.secret_files import SecretFile
 from bot.settings import Secrets, Settings
 from deploy.access import Approval, Environment, Freeze, Identities, environment_of
 from deploy.actions import connection
 from deploy.actions.audit_heads import annotation_of
+from deploy.actions.redis_address import address_of as redis_address_of
+from deploy.actions.redis_address import login_of as redis_login_of
+from deploy.actions.redis_login import UrlLogin
 from deploy.azure import ApimInstance, ArmClient
 from deploy.clouds import PUBLIC, cloud_of
 from deploy.expiry.automatic import Automatic
@@ -51,6 +57,10 @@ def redis_of(settings: Settings, secrets: Secrets) -> Callable[..., Any]:
     """What makes clients of Redis: `connect` of deploy.actions.connection, with how the bot signs in."""
     url = redis_url(settings, secrets)
     if settings.redis.sign_in == "url":
+        given = secrets.redis_url
+        if isinstance(given, SecretFile) and redis_login_of(redis_address_of(url)) is not None:
+            login = UrlLogin(given.get_secret_value)
+            return partial(connection.connect, url, credentials=login)
         return partial(connection.connect, url)
     # Half a second of imports that nobody else needs.
     from deploy.actions.entra import EntraSignIn
@@ -83,16 +93,35 @@ def credential_of(settings: Settings, secrets: Secrets) -> TokenCredential:
         more["authority"] = authority = azure.authority or azure.home.authority
         more["disable_instance_discovery"] = cloud_of(authority) is None
     if azure.tenant_id and azure.client_id and secrets.azure_client_secret:
-        return ClientSecretCredential(
-            azure.tenant_id,
-            azure.client_id,
-            secrets.azure_client_secret.get_secret_value(),
-            **more,
+        tenant, client = azure.tenant_id, azure.client_id
+        return _BySecret(
+            lambda secret: ClientSecretCredential(tenant, client, secret, **more),
+            secrets.azure_client_secret.get_secret_value,
         )
     if azure.client_id:
         more["managed_identity_client_id"] = azure.client_id
         more["workload_identity_client_id"] = azure.client_id
     return DefaultAzureCredential(**more)
+
+
+class _BySecret:
+    """Signs in to Azure with a secret that may change; azure-identity's credentials keep theirs."""
+
+    def __init__(self, made: Callable[[str], TokenCredential], secret: Callable[[], str]) -> None:
+        self._made = made
+        self._secret = secret
+        self._lock = threading.Lock()
+        self._of = secret()
+        self._now = made(self._of)
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """By the secret as it is now, as azure.core.credentials.TokenCredential has it."""
+        with self._lock:
+            secret = self._secret()
+            if secret != self._of:
+                self._of, self._now = secret, self._made(secret)
+            now = self._now
+        return now.get_token(*scopes, **options)
 
 
 def arm_client(
@@ -285,16 +314,20 @@ def catalogue_of(
 
 def keyring_of(settings: Settings, secrets: Secrets) -> Keyring:
     """Who the bot is for registries: the environment goes before the Docker configuration."""
-    given: dict[str, Login] = {}
+    given: dict[str, Callable[[], Login]] = {}
     if settings.images.pull_from is not None:
         host, _ = host_and_path(settings.images.pull_from)
+        user = secrets.registry_user
         if secrets.registry_token is not None:
-            token = secrets.registry_token.get_secret_value()
-            given[host] = login_of(secrets.registry_user or TOKEN_USER, token, "REGISTRY_TOKEN")
-        elif secrets.registry_user and secrets.registry_password is not None:
-            password = secrets.registry_password.get_secret_value()
-            given[host] = login_of(secrets.registry_user, password, "REGISTRY_PASSWORD")
+            given[host] = partial(_login, user, secrets.registry_token, "REGISTRY_TOKEN")
+        elif user and secrets.registry_password is not None:
+            given[host] = partial(_login, user, secrets.registry_password, "REGISTRY_PASSWORD")
     return Keyring(given, settings.images.docker_config)
+
+
+def _login(user: SecretStr | None, secret: SecretStr, source: str) -> Login:
+    name = user.get_secret_value() if user else TOKEN_USER
+    return login_of(name, secret.get_secret_value(), source)
 
 
 def image_repository(settings: Settings) -> str:

@@ -34,7 +34,8 @@ class TokenCheck(Protocol):
 
 
 class EventGrid:
-    """`take` is given each event, and must be quick; what it raises makes Azure deliver again."""
+    """`take` is given each event, and must be quick; what it raises makes Azure deliver again. `secret` is
+    asked for at each delivery; empty, it lets nobody in."""
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class EventGrid:
         path: str,
         take: Callable[[TokenEvent], None],
         *,
-        secret: str = "",
+        secret: Callable[[], str] = str,
         token_check: TokenCheck | None = None,
     ) -> None:
         self._path = path
@@ -107,8 +108,8 @@ class EventGrid:
     def _knows_secret(self, head: Head) -> bool:
         shown = parse_qs(head.query, errors="replace").get("key", [""])[0]
         shown = head.headers.get(_KEY_HEADER, "") or shown
-        given = shown.encode(errors="replace")
-        return bool(self._secret) and hmac.compare_digest(given, self._secret.encode())
+        given, secret = shown.encode(errors="replace"), self._secret()
+        return bool(secret) and hmac.compare_digest(given, secret.encode())
 
     def _good_token(self, head: Head) -> bool:
         token = self._token(head)

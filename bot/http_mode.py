@@ -34,13 +34,13 @@ class HttpMode:
     """An HTTP server for commands, interactions, options and events on one path.
 
     Told to stop, it serves on for `drain_seconds`, in which load balancers learn of it. `acks` counts
-    requests without an answer. ValueError without a signing secret.
+    requests without an answer. `signing_secret` is asked for at each request. ValueError without one.
     """
 
     def __init__(
         self,
         app: Dispatch,
-        signing_secret: str,
+        signing_secret: Callable[[], str],
         *,
         host: str,
         port: int,
@@ -49,7 +49,7 @@ class HttpMode:
         threads: int = 64,
         acks: Acks | None = None,
     ) -> None:
-        if not signing_secret.strip():
+        if not signing_secret().strip():
             raise ValueError("HTTP mode needs a signing secret")
         self._app = app
         self._secret = signing_secret
@@ -116,7 +116,7 @@ class HttpMode:
         return None
 
     def _prove(self, head: Head, body: bytearray) -> Answer | None:
-        return None if signed(self._secret, head.headers, body) else _unsigned()
+        return None if signed(self._secret(), head.headers, body) else _unsigned()
 
     def _answer(self, head: Head, body: bytes) -> Answer:
         request = _read(head, body)

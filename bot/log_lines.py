@@ -38,15 +38,22 @@ class Mask:
     library may write them."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        written = {way for value in known for way in _ways(value) if len(way) >= _SHORTEST}
+        self._written: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+        self.hide(known)
+
+    def hide(self, known: Iterable[str]) -> None:
+        """Hide these too from now on."""
+        self._written |= {way for value in known for way in _ways(value) if len(way) >= _SHORTEST}
         # The longest first: one may begin with another one.
-        every = sorted(written, key=len, reverse=True)
+        every = sorted(self._written, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, every))) if every else None
 
     def __call__(self, text: str) -> str:
         """The text without them."""
-        if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
+        known = self._known
+        if known is not None:
+            text = known.sub(HIDDEN, text)
         return mask_secrets(text)
 
 

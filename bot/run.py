@@ -44,14 +44,15 @@ def run(config: Path, log_level: str, log_format: Format = "text") -> int:
     collect_less()
     sys.setswitchinterval(_SWITCH_SECONDS)
     settings, secrets = load_all(config)
-    log_as(log_format, log_level, Mask(known_secrets(settings, secrets)))
+    mask = Mask(known_secrets(settings, secrets))
+    log_as(log_format, log_level, mask)
     log.info(start_line(settings, secrets), extra={"event": "start"})
     # No program that the bot runs for a cluster's credentials needs it.
     os.environ.pop("SLACK_BOT_TOKEN", None)
 
     from bot.app import Bot  # after the settings: a mistake in them is reported without the wait
 
-    bot = Bot(settings, secrets)
+    bot = Bot(settings, secrets, hide=mask.hide)
     # All that was imported stays, so it need not be looked through while a cluster is read.
     gc.freeze()
     # Starting waits for Slack, and a signal must not wait for that.

@@ -1,13 +1,60 @@
 """Secrets that files hold: each secret variable can also be given as NAME_FILE."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from bot.problems import Problem
+from deploy.errors import InvalidInput
+
+log = logging.getLogger(__name__)
 
 SUFFIX = "_FILE"
 _LARGEST = 64 * 1024
+_KUBERNETES_DATA = "..data"
+"""A link in each directory that Kubernetes mounts from a Secret; what changes there changes with it
+(pkg/volume/util/atomic_writer.go)."""
+
+
+class SecretFile(SecretStr):
+    """A secret that a file holds. Whoever asks for its value at each use has the one that the bot
+    found there last: `bot.secret_changes`."""
+
+    def __init__(self, variable: str, path: Path) -> None:
+        """InvalidInput for a file that cannot be used. It never says what the file holds."""
+        self.variable = variable
+        self.path = path
+        super().__init__(self.read())
+
+    def read(self) -> str:
+        """What the file holds now, without white space at the end. InvalidInput as above."""
+        try:
+            with self.path.open("rb") as file:
+                held = file.read(_LARGEST + 1)
+            text = held.decode("utf-8").rstrip()
+        except OSError as error:
+            remedy = "Correct the path, or the mode of the file and of its directory."
+            raise self._unusable(f"cannot be read: {error.strerror}", remedy) from error
+        except UnicodeDecodeError as error:
+            raise self._unusable("is not text in UTF-8", _ALONE) from error
+        if len(held) > _LARGEST:
+            raise self._unusable("is too large for a secret", _ALONE)
+        if not text:
+            raise self._unusable("is empty", "Write the secret into it.")
+        return text
+
+    def use(self, value: str) -> None:
+        """Be that value from now on."""
+        super().__init__(value)
+
+    def _unusable(self, why: str, remedy: str) -> InvalidInput:
+        return InvalidInput(f"the file {self.path} {why}.", remedy=remedy)
+
+
+_ALONE = "Write the secret alone into it."
 
 
 @dataclass(frozen=True)
@@ -16,7 +63,7 @@ class Given:
     problem says what a file holds."""
 
     values: Mapping[str, str] = field(repr=False)
-    from_files: dict[str, str] = field(repr=False)
+    from_files: Mapping[str, SecretFile] = field(repr=False)
     problems: tuple[Problem, ...] = ()
 
     def names(self, variable: str) -> bool:
@@ -27,9 +74,9 @@ class Given:
 
 def given(variables: Iterable[str], environment: Mapping[str, str]) -> Given:
     """What the variables and the files hold that `environment` names; files without white space at the
-    end."""
+    end. A key that a Secret does not have has no file where Kubernetes mounts it: it counts as not given."""
     values: dict[str, str] = {}
-    in_files: dict[str, str] = {}
+    in_files: dict[str, SecretFile] = {}
     problems = []
     for variable in variables:
         name = variable + SUFFIX
@@ -43,31 +90,19 @@ def given(variables: Iterable[str], environment: Mapping[str, str]) -> Given:
                     "Unset one of them.",
                 )
             )
+        elif path and _lacks_key(Path(path)):
+            log.info("%s is not given: its Secret has no key for %s", variable, path)
         elif path:
-            text, trouble = _read(name, Path(path))
-            problems += trouble
-            if not trouble:
-                in_files[variable] = values[variable] = text
+            try:
+                file = SecretFile(variable, Path(path))
+            except InvalidInput as error:
+                problems.append(Problem(name, None, error.happened, error.remedy))
+                continue
+            in_files[variable], values[variable] = file, file.get_secret_value()
         elif value:
             values[variable] = value
     return Given(values, in_files, tuple(problems))
 
 
-def _read(name: str, path: Path) -> tuple[str, list[Problem]]:
-    try:
-        with path.open("rb") as file:
-            held = file.read(_LARGEST + 1)
-        text = held.decode("utf-8").rstrip()
-    except OSError as error:
-        why = f"cannot be read: {error.strerror}."
-        remedy = "Correct the path, or the mode of the file and of its directory."
-    except UnicodeDecodeError:
-        why, remedy = "is not text in UTF-8.", "Write the secret alone into it."
-    else:
-        if len(held) > _LARGEST:
-            why, remedy = "is too large for a secret.", "Write the secret alone into it."
-        elif not text:
-            why, remedy = "is empty.", "Write the secret into it."
-        else:
-            return text, []
-    return "", [Problem(name, None, f"the file {path} {why}", remedy)]
+def _lacks_key(path: Path) -> bool:
+    return (path.parent / _KUBERNETES_DATA).is_dir() and not path.exists()

@@ -79,7 +79,7 @@ def secret_problems(given: Given, needs: Needs) -> list[Problem]:
     """Everything at once."""
     found = [*given.problems, *_missing(given, needs)]
     for variable, value in given.values.items():
-        found += _form(variable, value)
+        found += form_problems(variable, value)
     return [*found, *_redis(given, needs), *_together(given, needs)]
 
 
@@ -121,7 +121,8 @@ def _required(needs: Needs) -> Iterator[tuple[str, str]]:
         yield "EVENT_GRID_SECRET", ", and event_grid is set without event_grid.entra"
 
 
-def _form(variable: str, value: str) -> Iterator[Problem]:
+def form_problems(variable: str, value: str) -> Iterator[Problem]:
+    """What is wrong with the value of one variable by itself."""
     bare = value.strip()
     if variable in _BARE and value != bare:
         where = "ends" if value.startswith(bare[:1]) else "begins"

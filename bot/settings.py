@@ -10,7 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.cross_references import cross_references
@@ -28,7 +35,7 @@ from bot.patterns import (
     UserId,
 )
 from bot.problems import Problem, UnusableSettings
-from bot.secret_files import Given, given
+from bot.secret_files import Given, SecretFile, given
 from bot.secret_problems import needs_of, secret_problems
 from bot.settings_file import SettingsFile, read
 from bot.settings_mistakes import mistakes
@@ -249,12 +256,18 @@ class Secrets(BaseSettings):
     )
     event_grid_secret: SecretStr | None = Field(default=None, validation_alias="EVENT_GRID_SECRET")
     audit_key: SecretStr | None = Field(default=None, validation_alias="GATEWAY_BOT_AUDIT_KEY")
-    registry_user: str | None = Field(default=None, validation_alias="REGISTRY_USER")
+    registry_user: SecretStr | None = Field(default=None, validation_alias="REGISTRY_USER")
     registry_password: SecretStr | None = Field(default=None, validation_alias="REGISTRY_PASSWORD")
     registry_token: SecretStr | None = Field(default=None, validation_alias="REGISTRY_TOKEN")
     redis_url: SecretStr | None = Field(
         None, validation_alias=AliasChoices("REDIS_URL", "GATEWAY_BOT_REDIS_URL")
     )
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _keeps_files(cls, value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        # Pydantic would copy what the file holds now.
+        return value if isinstance(value, SecretFile) else handler(value)
 
 
 def load_settings(path: Path) -> Settings:

@@ -88,7 +88,7 @@ class SocketMode:
     def __init__(
         self,
         app: Dispatch,
-        app_token: str,
+        app_token: Callable[[], str],
         api_url: str,
         count: ConnectionCount,
         *,
@@ -97,8 +97,8 @@ class SocketMode:
         threads: int = 64,
         acks: Acks | None = None,
     ) -> None:
-        """`count` is this bot's part in the count of all bots' connections; `acks` counts envelopes
-        without an ack."""
+        """`app_token` is asked for at each connection. `count` is this bot's part in the count of all
+        bots' connections; `acks` counts envelopes without an ack."""
         self._app = app
         self._acks = acks or Acks()
         self._token = app_token
@@ -230,9 +230,10 @@ class SocketMode:
             self._opening += 1
             try:
                 await self._report()
-                client = AsyncWebClient(token=self._token, base_url=self._api_url)
+                token = self._token()
+                client = AsyncWebClient(token=token, base_url=self._api_url)
                 async with asyncio.timeout(_CONNECT_SECONDS):
-                    made = await connect(self._session, client, self._token, self._take)
+                    made = await connect(self._session, client, token, self._take)
                 self._open = (*self._open, made)
             except Refused as refusal:
                 self._opening -= 1

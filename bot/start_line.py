@@ -5,10 +5,11 @@ import re
 from pydantic import SecretStr
 
 from bot.clients import redis_url
+from bot.secret_changes import texts_to_hide
 from bot.settings import Secrets, Settings
 from bot.settings_digest import settings_digest
 from bot.version import version
-from deploy.actions.redis_address import address_of, passwords_in
+from deploy.actions.redis_address import address_of
 from deploy.errors import InvalidInput
 
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}|[0-9a-fA-F:.]{2,45}")
@@ -26,13 +27,11 @@ def start_line(settings: Settings, secrets: Secrets) -> str:
 
 def known_secrets(settings: Settings, secrets: Secrets) -> tuple[str, ...]:
     """The values of all that is secret, and what of Redis' URL may be a password."""
-    values = [
-        value.get_secret_value()
-        for name, value in vars(secrets).items()
-        # Without a password in it, it may be shown.
-        if isinstance(value, SecretStr) and name != "redis_url"
-    ]
-    return (*values, *passwords_in(redis_url(settings, secrets)))
+    held = {
+        **{n: v.get_secret_value() for n, v in vars(secrets).items() if isinstance(v, SecretStr)},
+        "redis_url": redis_url(settings, secrets),
+    }
+    return tuple(text for name, value in held.items() for text in texts_to_hide(name, value))
 
 
 def _shown(url: str) -> str:

@@ -17,18 +17,31 @@ from deploy.kube.objects import Manifest
 
 DIRECTORY = PurePosixPath("/etc/gateway-bot")
 CONFIG_FILE = DIRECTORY / "gateway-bot.yaml"
+SECRETS = PurePosixPath("/etc/gateway-bot-secrets")
+"""Where the secrets are that are given as files."""
 KUBECONFIG = DIRECTORY / "kubeconfig"
 """Where clusters are looked up that name a context and no file."""
 _OWN = tuple(
     PurePosixPath(each)
     for each in (
-        *(str(DIRECTORY), "/tmp", "/opt/gateway-bot", "/usr", "/etc/ssl", "/dev", "/proc", "/sys"),
+        *(
+            str(DIRECTORY),
+            str(SECRETS),
+            "/tmp",
+            "/opt/gateway-bot",
+            "/usr",
+            "/etc/ssl",
+            "/dev",
+            "/proc",
+            "/sys",
+        ),
         *("/bin", "/sbin", "/lib", "/lib64", "/run/secrets", "/var/run/secrets"),
     )
 )
 """Directories of the image, of Kubernetes or of other volumes: what is mounted over one, above it or
 inside it hides what the bot needs, or is hidden."""
-_MODE = 0o440
+MODE = 0o440
+"""Of what is mounted: the pod's group may read it."""
 _HOST = "0.0.0.0"
 
 
@@ -84,7 +97,7 @@ def volumes(found: Configuration, installation: Installation) -> list[dict[str, 
         {
             "name": name,
             "projected": {
-                "defaultMode": _MODE,
+                "defaultMode": MODE,
                 "sources": _sources(directory, found, installation),
             },
         }

@@ -3,24 +3,27 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from deploy.errors import InvalidInput
 
 APP = "gateway-bot"
 SLACKS_PLACES = 9
 """Slack allows an app ten connections, and the last is left to a bot that has none: docs/socket-mode.md."""
+Form = Literal["env", "files"]
 _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
 @dataclass(frozen=True)
 class Installation:
-    """Where and as what the bot runs; `secret` and `files` are names of Secrets that somebody makes."""
+    """Where and as what the bot runs; `secret` and `files` are names of Secrets that somebody makes.
+    `secrets` says whether the bot is given `secret` as variables or as files."""
 
     image: str
     namespace: str = APP
     replicas: int = 2
     secret: str = APP
+    secrets: Form = "env"
     files: str = f"{APP}-files"
     host: str | None = None
     ingress_class: str | None = None

@@ -3,10 +3,18 @@
 from typing import Any
 
 from bot.install.access import own_cluster, uses_workload_identity
-from bot.install.configuration import CONFIG_FILE, Configuration, mounts, volumes
+from bot.install.configuration import (
+    CONFIG_FILE,
+    MODE,
+    SECRETS,
+    Configuration,
+    mounts,
+    volumes,
+)
 from bot.install.installation import APP, SLACKS_PLACES, Installation
 from bot.install.network import ports
 from bot.install.secret_needs import secret_needs
+from bot.secret_files import SUFFIX
 from bot.settings import Settings
 from deploy.errors import InvalidInput
 from deploy.kube.objects import Manifest
@@ -17,6 +25,8 @@ USER = 10001
 """The one of the image."""
 CHECKSUM = "gateway-bot.io/settings-hash"
 _TEMPORARY = "/tmp"
+_SECRETS_VOLUME = "secrets"
+_SECRETS_MOUNT = {"name": _SECRETS_VOLUME, "mountPath": str(SECRETS), "readOnly": True}
 _RESOURCES = {
     "requests": {"cpu": "100m", "memory": "192Mi"},
     "limits": {"cpu": "2", "memory": "512Mi"},
@@ -110,6 +120,7 @@ def _pod(settings: Settings, found: Configuration, installation: Installation) -
         "containers": [_container(settings, found, installation)],
         "volumes": [
             *volumes(found, installation),
+            *([_secret_files(settings, installation)] if _as_files(installation) else ()),
             {"name": "tmp", "emptyDir": {"sizeLimit": "128Mi"}},
         ],
     }
@@ -136,7 +147,11 @@ def _container(
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [*mounts(found), {"name": "tmp", "mountPath": _TEMPORARY}],
+        "volumeMounts": [
+            *mounts(found),
+            *([_SECRETS_MOUNT] if _as_files(installation) else ()),
+            {"name": "tmp", "mountPath": _TEMPORARY},
+        ],
     }
 
 
@@ -145,14 +160,34 @@ def _environment(
 ) -> list[dict[str, Any]]:
     # Programs that fetch credentials keep what they fetched at home, and nothing else can be written.
     plain = {"HOME": _TEMPORARY, **(found.environment or {})}
-    secret = []
+    secret: list[dict[str, Any]] = []
     for need in secret_needs(settings):
+        if _as_files(installation):
+            file = str(SECRETS / need.variable)
+            secret.append({"name": need.variable + SUFFIX, "value": file})
+            continue
         reference = {"name": installation.secret, "key": need.variable}
         optional = {} if need.required else {"optional": True}
         secret.append(
             {"name": need.variable, "valueFrom": {"secretKeyRef": {**reference, **optional}}}
         )
     return [*({"name": name, "value": value} for name, value in plain.items()), *secret]
+
+
+def _as_files(installation: Installation) -> bool:
+    return installation.secrets == "files"
+
+
+def _secret_files(settings: Settings, installation: Installation) -> dict[str, Any]:
+    """The Secret's keys as files. A pod does not start without those that are required; of the others
+    the bot finds out itself which there are (`bot.secret_files`)."""
+    sources: list[dict[str, Any]] = []
+    for required in (True, False):
+        needs = [need for need in secret_needs(settings) if need.required is required]
+        items = [{"key": need.variable, "path": need.variable} for need in needs]
+        optional = {} if required else {"optional": True}
+        sources.append({"secret": {"name": installation.secret, "items": items, **optional}})
+    return {"name": _SECRETS_VOLUME, "projected": {"defaultMode": MODE, "sources": sources}}
 
 
 def _probe(path: str) -> dict[str, Any]:

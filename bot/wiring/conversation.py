@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
+from pydantic import SecretStr
+
 from bot.clients import image_repository
 from bot.dispatch import Connections, Dispatch
 from bot.http_mode import HttpMode
@@ -355,5 +357,5 @@ def _transport(
     )
 
 
-def _revealed(secret: object) -> str:
-    return secret.get_secret_value() if hasattr(secret, "get_secret_value") else ""
+def _revealed(secret: SecretStr | None) -> Callable[[], str]:
+    return secret.get_secret_value if secret is not None else str

@@ -153,6 +153,6 @@ def endpoint_of(
         wanted.port,
         wanted.path,
         take,
-        secret=secret.get_secret_value() if secret is not None else "",
+        secret=secret.get_secret_value if secret is not None else str,
         token_check=check,
     )

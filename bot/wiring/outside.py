@@ -51,13 +51,16 @@ class Outside:
 
 
 class _NotedClient(OwnCommandClient):
-    """Notes that Slack is waited for: each method of the client calls this one."""
+    """Notes that Slack is waited for, and takes the token as it is then: each method of the client
+    calls this one."""
 
-    def __init__(self, waits: Waits, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, waits: Waits, current: Callable[[], str], **options: Any) -> None:
+        super().__init__(token=current(), **options)
         self._waits = waits
+        self._current = current
 
     def api_call(self, *arguments: Any, **named: Any) -> SlackResponse:
+        self.token = self._current()
         method = str(arguments[0] if arguments else named.get("api_method", ""))
         with self._waits.on("Slack", service=Service("slack", method)) as call:
             try:
@@ -119,8 +122,8 @@ def _web_client(
 ) -> WebClient:
     return _NotedClient(
         waits,
+        secrets.slack_bot_token.get_secret_value,
         command=settings.slack.command,
-        token=secrets.slack_bot_token.get_secret_value(),
         base_url=settings.slack.api_url,
         timeout=10,
         ssl=trust,

@@ -176,6 +176,16 @@ def without_login(address: RedisAddress) -> RedisAddress:
     )
 
 
+def login_of(address: RedisAddress) -> tuple[str, str] | None:
+    """The user and password with which connections to its servers sign in; None where there are none."""
+    parts = _Parts.of(address.url)
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    options = dict(parse_qsl(parts.query)) if address.topology != "sentinel" else {}
+    username = unquote(user) or options.get("username", "")
+    password = unquote(password) or options.get("password", "")
+    return (username or "default", password) if username or password else None
+
+
 def _without_login(query: str) -> str:
     kept = [each for each in query.split("&") if unquote_plus(each.partition("=")[0]) not in _LOGIN]
     return "&".join(kept)

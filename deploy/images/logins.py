@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,17 +49,17 @@ class Login:
 
 @dataclass(frozen=True)
 class Keyring:
-    """`given` are logins by host with port; `docker_config` is a file as `docker login` and pull secrets
-    of Kubernetes have it, None where there is none."""
+    """`given` are logins by host with port, asked for at each sign-in; `docker_config` is a file as
+    `docker login` and pull secrets of Kubernetes have it, None where there is none."""
 
-    given: Mapping[str, Login] = field(default_factory=dict)
+    given: Mapping[str, Callable[[], Login]] = field(default_factory=dict)
     docker_config: Path | None = None
 
     def login(self, host: str, repository: str) -> Login | None:
         """That of a registry, for a path there; None where it has none. Unavailable where the file
         or its helper cannot tell."""
         if host in self.given:
-            return self.given[host]
+            return self.given[host]()
         if self.docker_config is None:
             return None
         source = f"the Docker configuration {self.docker_config}"

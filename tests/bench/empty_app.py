@@ -33,14 +33,14 @@ def transport(app: App, settings: Settings, secrets: Secrets) -> HttpMode | Sock
         assert secrets.slack_signing_secret is not None
         return HttpMode(
             app,
-            secrets.slack_signing_secret.get_secret_value(),
+            secrets.slack_signing_secret.get_secret_value,
             host=slack.http.host,
             port=slack.http.port,
             path=slack.http.path,
         )
     assert secrets.slack_app_token is not None
     uncounted: Any = _Uncounted()
-    token = secrets.slack_app_token.get_secret_value()
+    token = secrets.slack_app_token.get_secret_value
     return SocketMode(app, token, slack.api_url, uncounted, connections=slack.connections)
 
 

@@ -31,7 +31,7 @@ class Bed:
         self.fails = False
         self.good = "a-good-token"
         self.server = EventGrid(
-            "127.0.0.1", 0, "/event-grid", self.take, secret=SECRET,
+            "127.0.0.1", 0, "/event-grid", self.take, secret=lambda: SECRET,
             token_check=lambda token: token == self.good,
         )  # fmt: skip
         self.url = f"http://127.0.0.1:{self.server.port}/event-grid"

@@ -135,9 +135,14 @@ class Bed:
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self.slack = HttpMode(
-            Door(pool).app, SECRET, host="127.0.0.1", port=0, path="/slack/events", threads=4
+            Door(pool).app,
+            lambda: SECRET,
+            host="127.0.0.1",
+            port=0,
+            path="/slack/events",
+            threads=4,
         )
-        self.grid = EventGrid("127.0.0.1", 0, "/event-grid", lambda event: None, secret=KEY)
+        self.grid = EventGrid("127.0.0.1", 0, "/event-grid", lambda event: None, secret=lambda: KEY)
         self.tracebacks = Tracebacks()
         self.session = requests.Session()
 

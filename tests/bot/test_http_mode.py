@@ -29,7 +29,7 @@ class Bed:
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self.door = Door(pool)
         self.server = HttpMode(
-            self.door.app, SECRET, host="127.0.0.1", port=0, path="/slack/events", threads=4
+            self.door.app, lambda: SECRET, host="127.0.0.1", port=0, path="/slack/events", threads=4
         )
         self.url = f"http://127.0.0.1:{self.server.port}/slack/events"
 
@@ -214,7 +214,7 @@ def test_an_app_that_checks_signatures_itself_is_served_too() -> None:
     known = AuthorizeResult(enterprise_id=None, team_id=None, bot_token="xoxb-1")
     app = App(authorize=lambda: known, signing_secret=SECRET)
     app.command("/gateway")(lambda ack: ack("taken"))
-    server = HttpMode(app, SECRET, host="127.0.0.1", port=0, path="/")
+    server = HttpMode(app, lambda: SECRET, host="127.0.0.1", port=0, path="/")
     server.start()
     try:
         assert post(f"http://127.0.0.1:{server.port}/", command("help")).text == "taken"
@@ -224,7 +224,7 @@ def test_an_app_that_checks_signatures_itself_is_served_too() -> None:
 
 def test_without_a_signing_secret_it_does_not_start() -> None:
     with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="signing secret"):
-        HttpMode(Door(pool).app, " ", host="127.0.0.1", port=0, path="/")
+        HttpMode(Door(pool).app, lambda: " ", host="127.0.0.1", port=0, path="/")
 
 
 @pytest.mark.parametrize(

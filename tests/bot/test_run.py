@@ -21,7 +21,7 @@ def hang():
     threading.Event().wait()
 
 class Fake:
-    def __init__(self, settings, secrets):
+    def __init__(self, settings, secrets, hide):
         self.health = SimpleNamespace(port=0)
 
     def start(self):

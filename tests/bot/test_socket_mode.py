@@ -1,5 +1,6 @@
 """The bot's Socket Mode connections against a Slack that loses, refuses and forgets some."""
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -96,11 +97,12 @@ def running(
     owner: str = "one",
     connections: int = 2,
     renew_seconds: float = 600,
+    token: Callable[[], str] = lambda: APP_TOKEN,
 ) -> Iterator[SocketMode]:
     """A bot's Socket Mode for the length of the block."""
     mode = SocketMode(
         app,
-        APP_TOKEN,
+        token,
         person.slack.api_url,
         ConnectionCount(redis, owner, confirm_seconds=0),
         connections=connections,
@@ -121,6 +123,11 @@ def app(person: Person) -> App:
 
 def names(person: Person, event: str) -> list[str]:
     return [entry["name"] for entry in person.log("connection") if entry["event"] == event]
+
+
+def refused(person: Person) -> list[str]:
+    """The methods that Slack answered with an error."""
+    return [entry["method"] for entry in person.log("request") if not entry["ok"]]
 
 
 def stands(person: Person, count: int) -> None:
@@ -155,6 +162,20 @@ def test_it_holds_its_connections_and_closes_them_at_the_end(
     alone = ConnectionCount(redis, "another").report(0)
     assert alone is not None
     assert alone.of_bots == 0
+
+
+def test_a_new_connection_is_opened_with_the_app_token_as_it_is_then(
+    person: Person, redis: Any, app: App
+) -> None:
+    tokens = [APP_TOKEN]
+    with running(person, redis, app, token=lambda: tokens[-1]):
+        stands(person, 2)
+        state = person.slack._state
+        state.app = dataclasses.replace(state.app, app_token="xapp-1-rotated")
+        person.set_fault("drop_sockets", "tcp_abort")
+        until(lambda: "apps.connections.open" in refused(person), "a refusal")
+        tokens.append("xapp-1-rotated")
+        stands(person, 2)
 
 
 @pytest.mark.usefixtures("patient_slack")
@@ -285,7 +306,7 @@ def test_too_many_connections_are_named_with_what_to_do_and_tried_again_slowly(
     person.set_fault("ghost_connections", 10)
     mode = SocketMode(
         app,
-        APP_TOKEN,
+        lambda: APP_TOKEN,
         person.slack.api_url,
         ConnectionCount(redis, "one", confirm_seconds=0),
         connections=2,

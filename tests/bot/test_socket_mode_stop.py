@@ -49,7 +49,7 @@ def app(person: Person) -> App:
 
 def bot(person: Person, redis: Any, app: App, name: str, connections: int) -> SocketMode:
     count = ConnectionCount(redis, name, confirm_seconds=0)
-    made = SocketMode(app, APP_TOKEN, person.slack.api_url, count, connections=connections)
+    made = SocketMode(app, lambda: APP_TOKEN, person.slack.api_url, count, connections=connections)
     made.start()
     return made
 

@@ -27,6 +27,8 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.timeout(600)
 
 PASSWORD = "of-the-bot"
+SECRETS = {"socket": "env", "http": "files"}
+"""How the bot is given its Secret, by mode: each way once."""
 GATEWAYS = ("edge-1", "edge-2", "store-7", "legacy-9")
 
 
@@ -60,7 +62,7 @@ def scene(
         demo = Demo(
             directory / "demo",
             *("--kubeconfig", str(mine), "--world", str(world), "--slack-mode", request.param),
-            env={"CLUSTER": str(mine), "REDIS_URL": url},
+            env={"CLUSTER": str(mine), "REDIS_URL": url, "SECRETS": SECRETS[request.param]},
             seconds=300,
             program="tests.support.installing",
         )

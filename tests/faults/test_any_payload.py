@@ -143,7 +143,7 @@ def over_sockets(door: Door) -> Iterator[SlackSockets]:
     """A bot with that door, on Socket Mode."""
     slack = SlackSockets()
     count: Any = SimpleNamespace(report=lambda own: None, hello=lambda own, at_slack: None)
-    mode = SocketMode(door.app, "xapp-1", slack.url, count, connections=1)
+    mode = SocketMode(door.app, lambda: "xapp-1", slack.url, count, connections=1)
     mode.start()
     try:
         until(lambda: mode.connected, "a connection")
@@ -155,7 +155,9 @@ def over_sockets(door: Door) -> Iterator[SlackSockets]:
 @contextmanager
 def over_http(door: Door) -> Iterator[Callable[[JSON], requests.Response]]:
     """A bot with that door, in HTTP mode."""
-    mode = HttpMode(door.app, SECRET, host="127.0.0.1", port=0, path="/slack/events", threads=4)
+    mode = HttpMode(
+        door.app, lambda: SECRET, host="127.0.0.1", port=0, path="/slack/events", threads=4
+    )
     mode.start()
     session = requests.Session()
 

@@ -209,8 +209,11 @@ def _projected(volume: Obj, cluster: Cluster) -> dict[str, bytes]:
             found |= {name: text.encode() for name, text in data.items()}
         else:
             data = cluster.get("secrets", source["secret"]["name"])["data"]
-            items = source["secret"]["items"]
-            found |= {item["path"]: base64.b64decode(data[item["key"]]) for item in items}
+            for item in source["secret"]["items"]:
+                if item["key"] in data:
+                    found[item["path"]] = base64.b64decode(data[item["key"]])
+                else:
+                    assert source["secret"].get("optional"), f"no volume without {item['key']}"
     return found
 
 
@@ -218,10 +221,12 @@ def _files(files: Mapping[str, bytes], inside: str, kept: Path, group: int) -> I
     """A volume that holds them, readable by the pod's group and written by nobody."""
     kept.mkdir(mode=0o700)
     yield f"mount -t tmpfs -o mode=750,gid={group} files {inside}"
+    yield f"install -d -m 750 -g {group} {inside}/..2026 && ln -s ..2026 {inside}/..data"
     for name, content in files.items():
         assert PurePosixPath(name).name == name
         (kept / name).write_bytes(content)
-        yield f"install -m 440 -g {group} {kept / name} {inside}/{name}"
+        yield f"install -m 440 -g {group} {kept / name} {inside}/..data/{name}"
+        yield f"ln -s ..data/{name} {inside}/{name}"
     yield f"mount -o remount,ro {inside}"
 
 

@@ -123,9 +123,13 @@ def reached(
     """Slack reaches them over the bot's own transport for the length of the block."""
     uncounted: Any = SimpleNamespace(report=lambda own: None, hello=lambda own, at_slack: None)
     transport = (
-        HttpMode(listeners, SECRET, host="127.0.0.1", port=0, path="/slack/events", acks=acks)
+        HttpMode(
+            listeners, lambda: SECRET, host="127.0.0.1", port=0, path="/slack/events", acks=acks
+        )
         if mode == "http"
-        else SocketMode(listeners, APP_TOKEN, slack.api_url, uncounted, connections=1, acks=acks)
+        else SocketMode(
+            listeners, lambda: APP_TOKEN, slack.api_url, uncounted, connections=1, acks=acks
+        )
     )
     if isinstance(transport, HttpMode):
         slack.request_url = f"http://127.0.0.1:{transport.port}/slack/events"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bot.run
+from bot.__main__ import main
 from bot.install.installation import SLACKS_PLACES, Installation
 from bot.install.manifest import as_yaml, print_manifest
 from bot.install.workload import CHECKSUM, GRACE_SECONDS, replacing
@@ -57,8 +58,13 @@ def open_ports(policy: Obj) -> set[int]:
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize(
     ("installation", "changes"),
-    [(None, {}), (INGRESS, HTTP), (Installation(IMAGE, namespace="ops"), {"clusters": MIXED})],
-    ids=["Socket Mode", "HTTP mode", "several clusters"],
+    [
+        (None, {}),
+        (INGRESS, HTTP),
+        (Installation(IMAGE, namespace="ops"), {"clusters": MIXED}),
+        (Installation(IMAGE, secrets="files"), {}),
+    ],
+    ids=["Socket Mode", "HTTP mode", "several clusters", "secrets as files"],
 )
 def test_kubernetes_knows_every_field_of_the_manifest(
     version: str, installation: Installation | None, changes: Obj
@@ -145,6 +151,45 @@ def test_secrets_are_named_and_their_values_are_nowhere(monkeypatch: pytest.Monk
     assert [name for name, where in named.items() if where.get("optional")] == [
         "GATEWAY_BOT_AUDIT_KEY"
     ]
+
+
+AS_FILES = Installation(IMAGE, secrets="files")
+
+
+def test_secrets_can_be_files_that_kubernetes_updates() -> None:
+    objects = installed(AS_FILES, redis={"url": "redis://host"})
+    pod, found = one(objects, "Deployment")["spec"]["template"]["spec"], container(objects)
+    assert not [each for each in found["env"] if "valueFrom" in each]
+    named = {each["name"]: each["value"] for each in found["env"]}
+    variables = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "REDIS_URL", "GATEWAY_BOT_AUDIT_KEY")
+    for variable in variables:
+        assert named[f"{variable}_FILE"] == f"/etc/gateway-bot-secrets/{variable}"
+    (mount,) = [m for m in found["volumeMounts"] if m["mountPath"] == "/etc/gateway-bot-secrets"]
+    # A mount with a subPath is not updated (kubernetes.io/docs/concepts/configuration/secret).
+    assert mount == {"name": mount["name"], "mountPath": mount["mountPath"], "readOnly": True}
+    (volume,) = [v["projected"] for v in pod["volumes"] if v["name"] == mount["name"]]
+    assert volume["defaultMode"] == 0o440
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsUser"]
+    required, optional = (source["secret"] for source in volume["sources"])
+    assert {required["name"], optional["name"]} == {"gateway-bot"}
+    assert [item["key"] for item in required["items"]] == ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"]
+    assert [item["path"] for item in optional["items"]] == ["REDIS_URL", "GATEWAY_BOT_AUDIT_KEY"]
+    assert "optional" not in required
+    assert optional["optional"] is True
+
+
+def test_the_command_line_takes_how_secrets_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(text_of())
+    for options, variable in (
+        ([], "SLACK_BOT_TOKEN"),
+        (["--secrets", "files"], "SLACK_BOT_TOKEN_FILE"),
+    ):
+        assert main(["k8s-manifest", "--config", str(path), *options]) == 0
+        objects = list(yaml.safe_load_all(capsys.readouterr().out))
+        assert variable in [each["name"] for each in container(objects)["env"]]
 
 
 def test_a_password_in_the_settings_does_not_become_a_config_map() -> None:

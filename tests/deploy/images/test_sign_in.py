@@ -42,7 +42,7 @@ def server(accounts: Accounts, **more: Any) -> RegistryServer:
 
 
 def read(url: str, login: Login | None = None, *, path: str = PATH) -> list[str]:
-    given = {} if login is None else {url.partition("://")[2]: login}
+    given = {} if login is None else {url.partition("://")[2]: lambda: login}
     keyring = Keyring(given)
     session = requests.Session()
     registry = Registry(session, base_url=url, repository=path, keyring=keyring, patience=60)
@@ -71,7 +71,7 @@ def test_a_token_that_has_ended_is_made_anew() -> None:
             requests.Session(),
             base_url=registry.url,
             repository=PATH,
-            keyring=Keyring({registry.url.removeprefix("http://"): ANA}),
+            keyring=Keyring({registry.url.removeprefix("http://"): lambda: ANA}),
             clock=lambda: now[0],
             patience=60,
         )
@@ -129,7 +129,8 @@ def test_a_secret_is_in_no_log_error_or_repr(caplog: pytest.LogCaptureFixture) -
         for login in (ANA, login_of(TOKEN_USER, REFRESH, "")):
             with pytest.raises(Refused) as refused:
                 read(registry.url, login)
-            said = f"{caplog.text}{refused.value!r}{login!r}{Keyring({'h': login})!r}"
+            keyring = Keyring({"h": lambda: ANA})
+            said = f"{caplog.text}{refused.value!r}{login!r}{keyring!r}"
             encoded = base64.b64encode(f"{login.user}:{login.secret}".encode()).decode()
             assert login.secret not in said
             assert encoded not in said
@@ -182,7 +183,7 @@ def test_credentials_leave_this_machine_over_tls_only(challenge: str, login: Log
     with running(other := Recorder(asks)):
         session = requests.Session()
         session.proxies = {"http": other.url}
-        keyring = Keyring({"registry.contoso.example:5000": login})
+        keyring = Keyring({"registry.contoso.example:5000": lambda: login})
         registry = Registry(session, base_url=url, repository=PATH, keyring=keyring, patience=60)
         for read_it in (registry.tags, lambda: registry.digest("2.11.1")):
             with pytest.raises(Refused, match="over plain HTTP") as refused:

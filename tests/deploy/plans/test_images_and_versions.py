@@ -49,7 +49,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def planner(cluster: Cluster, mirror: RegistryServer, login: Login | None) -> Planner:
     url, path = address_of(mirror.name)
-    keyring = Keyring({} if login is None else {url.removeprefix("http://"): login})
+    keyring = Keyring({} if login is None else {url.removeprefix("http://"): lambda: login})
     read = Registry(requests.Session(), base_url=url, repository=path, keyring=keyring)
     catalogue = Catalogue(read, DEFAULT_REPOSITORY, {mirror.name: read})
     return Planner(

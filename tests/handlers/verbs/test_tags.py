@@ -45,7 +45,7 @@ def shown(
 ) -> str:
     def registry(server: RegistryServer, path: str, login: Login | None = None) -> Registry:
         host = server.url.removeprefix("http://")
-        keyring = Keyring({} if login is None else {host: login})
+        keyring = Keyring({} if login is None else {host: lambda: login})
         session = requests.Session()
         return Registry(session, base_url=server.url, repository=path, keyring=keyring, patience=60)
 

@@ -1,7 +1,7 @@
 """The demo around a bot that is installed: what `k8s-manifest` prints is applied to the demo's cluster, and the
 container of its Deployment runs here as a process.
 
-`CLUSTER` names the administrator's kubeconfig.
+`CLUSTER` names the administrator's kubeconfig, `SECRETS` is how the bot is given its Secret.
 """
 
 import os
@@ -40,6 +40,7 @@ def _install(api: KubeApi, kubectl: Kubectl, config: Path, environment: Mapping[
         [
             *(sys.executable, "-m", "bot", "k8s-manifest", "--config", str(config)),
             *("--image", IMAGE, "--namespace", HOME, "--gateway-namespace", "dev"),
+            *("--secrets", environment["SECRETS"]),
         ],
         capture_output=True,
         text=True,
