@@ -300,7 +300,9 @@ def test_a_requester_who_may_no_longer_ask_confirms_nothing_and_still_takes_it_b
     asking = dataclasses.replace(DEVELOPMENT, requesters=People(users=("U5",)))
     today = made(PRODUCTION, asking)
     assert today.refused(today.agree, action, "U1") is Ground.NOT_NAMED
-    with pytest.raises(NotAllowed, match="You may no longer request changes in development"):
+    with pytest.raises(
+        NotAllowed, match="You are no longer allowed to request changes in development"
+    ):
         today.agree(action, "U1")
     with pytest.raises(NotAllowed):
         today.decider.would("confirm", action, "U1")
