@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from bot.clients import image_repository
+from bot.clients import automatic_rules, environment_channels, image_repository
 from bot.dispatch import Connections, Dispatch
 from bot.http_mode import HttpMode
 from bot.metrics.heard import Heard
@@ -47,6 +47,7 @@ from handlers.verbs import logs, said, status
 from handlers.verbs.verb import AnyVerb, ByClick
 from handlers.views import denial
 from handlers.views import home as home_view
+from handlers.views.renewals import Rotation
 from handlers.views.reply import Reply
 
 _ASIDE = 64
@@ -104,7 +105,8 @@ class ForVerbs:
     `accepting` is what `accept` waits with, `checking` what forms are checked with, `aside` does
     the work after an ack; `pools` are what these and the choices do their work on.
     `image_repository` is what manifests name, `portal` the Azure portal of this cloud;
-    `regenerate_keys` says whether the settings allow that.
+    `regenerate_keys` says whether the settings allow that, `rotations` how tokens are rotated
+    automatically, by environment.
     """
 
     accepting: InTime
@@ -124,6 +126,7 @@ class ForVerbs:
     command: str
     image_repository: str
     regenerate_keys: bool
+    rotations: Mapping[str, Rotation]
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,10 @@ def for_verbs_of(
         command=settings.slack.command,
         image_repository=image_repository(settings),
         regenerate_keys=settings.rotation.regenerate_keys,
+        rotations={
+            name: Rotation(rule, environment_channels(settings).get(name, ()))
+            for name, rule in automatic_rules(settings).items()
+        },
     )
 
 

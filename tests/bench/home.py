@@ -86,6 +86,7 @@ def _needs(client: Any, caches: Any) -> home.Needs:
         environments=changes.environments,
         windows=changes.windows,
         audit=audit,
+        rotations={},
     )
 
 
