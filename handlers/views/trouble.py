@@ -1,6 +1,6 @@
 """What is wrong with one gateway: the cause in one line, what it means and since when, and what to do. Pure.
 
-Whatever is told there is told nowhere else in its status.
+Each fact stands there alone.
 """
 
 from collections.abc import Collection
@@ -87,7 +87,7 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
 
 
 def wrong_conditions(gateway: GatewayDetail, trouble: Trouble) -> list[str]:
-    """Conditions that are not as they should be, without those that say again what is told."""
+    """Conditions that are not as they should be, without those that repeat what stands there."""
     s = gateway.summary
     said = set()
     if trouble.state in _UNWELL:
@@ -121,12 +121,12 @@ def _unavailable(found: Collection[ConditionSummary]) -> float | None:
     return next((each.since for each in gone), None)
 
 
-def _remedy(s: GatewaySummary, what: str) -> str:
+def _remedy(s: GatewaySummary, key: str) -> str:
     """What to do about a finding or a level, with the whole command."""
-    renews = what in (Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
+    renews = key in (Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
     if renews and s.renewable and s.renewal is not None:
         return words.renew(f"{OFFERS[s.renewal].command} {escape(str(s.ref))}")
-    changes = what in (Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
+    changes = key in (Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
     if changes and not s.manageable:
         return ""
-    return words.REMEDIES.get(what, "").format(ref=escape(str(s.ref)))
+    return words.REMEDIES.get(key, "").format(ref=escape(str(s.ref)))

@@ -604,6 +604,14 @@ def test_a_gateway_that_is_cut_off_says_what_that_means_since_when_and_what_to_d
     assert "`/gateway logs west/dev/edge-1 --level warn`" in told[-1]
 
 
+def test_what_one_of_several_pods_says_is_not_repeated_where_it_is_the_gateways_evidence() -> None:
+    beats = tuple(each.heartbeat for each in DETAIL.pods if each.heartbeat)
+    whole = Heartbeat("denied", "1 of 2 pods: Azure refuses the gateway: x", NOW - 90, beats)
+    said = "\n".join(sections_of(dataclasses.replace(DETAIL, heartbeat=whole)))
+    assert said.count("Azure refuses the gateway: x") == 1
+    assert "🔵 no trouble seen: ready (edge-1-b)" in said
+
+
 def test_a_refused_token_is_the_cause_and_the_evidence_stands_below_it() -> None:
     refused = summary("west/dev/edge-1", REFUSED)
     told = sections_of(dataclasses.replace(DETAIL, summary=refused))
