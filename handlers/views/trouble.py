@@ -87,7 +87,7 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
 
 
 def wrong_conditions(gateway: GatewayDetail, trouble: Trouble) -> list[str]:
-    """Conditions that are not as they should be, without those that repeat what stands there."""
+    """Conditions that are not as they should be, without those that repeat it."""
     s = gateway.summary
     said = set()
     if trouble.state in _UNWELL:
