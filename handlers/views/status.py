@@ -149,7 +149,8 @@ def _buttons(gateway: GatewayDetail, trouble: Trouble, portal: str) -> list[Bloc
     if trouble.state:
         options = " --previous" if summary.has(Sign.CRASHING) else ""
         logs = runs(way_words.LOGS, f"logs {summary.ref}{options}", "logs")
-        elements += [logs] if logs else []
+        back = runs(way_words.ROLL_BACK, f"rollback {summary.ref}", "roll_back")
+        elements += [each for each in (back if trouble.rolls_back else None, logs) if each]
     elements.append(button("More details", MORE, str(summary.ref)))
     if portal:
         # Azure's own heartbeat is there, and nowhere else.
