@@ -27,11 +27,23 @@ from deploy.health.fleet import Row, rows_of
 from deploy.health.levels import Levels
 from handlers.fleet import found_everywhere
 from handlers.slack.payloads import Click, Request
-from handlers.verbs import deploy, expiring, history, logs, pending, restart, rotate, status, whoami
+from handlers.verbs import (
+    deploy,
+    expiring,
+    history,
+    logs,
+    manage_token,
+    pending,
+    restart,
+    rotate,
+    status,
+    whoami,
+)
 from handlers.verbs import help as help_verb
 from handlers.verbs.verb import BoundVerb, ByClick, Run
 from handlers.views import errors, modals
 from handlers.views import home as view
+from handlers.views.renewals import Rotation
 from handlers.views.reply import Reply, View
 from handlers.views.words import home as words
 
@@ -58,7 +70,8 @@ _LISTS = (pending, status, expiring, history, whoami, help_verb)
 
 @dataclass(frozen=True)
 class Needs(pending.Needs):
-    """Where the facts of the tab are; `accept` makes a request safe and starts on it."""
+    """Where the facts of the tab are; `accept` makes a request safe and starts on it. `rotations` are by
+    environment."""
 
     slack: WebClient
     authority: Authority
@@ -67,6 +80,7 @@ class Needs(pending.Needs):
     environments: tuple[Environment, ...]
     windows: Windows
     audit: AuditLog
+    rotations: Mapping[str, Rotation]
     accept: Callable[[Request], None]
 
 
@@ -124,6 +138,7 @@ def read(needs: Needs, user: str, now: float) -> view.Home:
         rows=rows,
         own=_own(rows, trail, user),
         failed=found.failed,
+        rotations=needs.rotations,
         pauses=either(words.FREEZES, needs.authority.pauses),
         freezes=needs.authority.freezes(_AHEAD),
         windows=either(words.FREEZES, needs.windows.all_open),
@@ -171,6 +186,7 @@ class HomeButtons:
             view.LOGS: partial(self._ask, logs.VERB.name),
             view.RESTART: partial(self._ask, restart.VERB.name),
             view.ROTATE: partial(self._ask, rotate.VERB.name),
+            view.KEEP: partial(self._ask, manage_token.VERB.name),
         }
 
     @property

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from bot.clients import image_repository
+from bot.clients import automatic_rules, environment_channels, image_repository
 from bot.dispatch import Connections, Dispatch
 from bot.http_mode import HttpMode
 from bot.metrics.heard import Heard
@@ -50,6 +50,7 @@ from handlers.verbs import logs, said, status
 from handlers.verbs.verb import AnyVerb, ByClick
 from handlers.views import denial
 from handlers.views import home as home_view
+from handlers.views.renewals import Rotation
 from handlers.views.reply import Reply
 
 _ASIDE = 64
@@ -107,7 +108,8 @@ class ForVerbs:
     `accepting` is what `accept` waits with, `checking` what forms are checked with, `aside` does
     the work after an ack; `pools` are what these and the choices do their work on.
     `image_repository` is what manifests name, `portal` the Azure portal of this cloud;
-    `regenerate_keys` says whether the settings allow that.
+    `regenerate_keys` says whether the settings allow that, `rotations` how tokens are rotated
+    automatically, by environment.
     """
 
     accepting: InTime
@@ -128,6 +130,7 @@ class ForVerbs:
     command: str
     image_repository: str
     regenerate_keys: bool
+    rotations: Mapping[str, Rotation]
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,10 @@ def for_verbs_of(
         command=settings.slack.command,
         image_repository=image_repository(settings),
         regenerate_keys=settings.rotation.regenerate_keys,
+        rotations={
+            name: Rotation(rule, environment_channels(settings).get(name, ()))
+            for name, rule in automatic_rules(settings).items()
+        },
     )
 
 

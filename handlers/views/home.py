@@ -13,6 +13,7 @@ from deploy.actions.pauses import Pause
 from deploy.actions.windows import Window
 from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError
+from deploy.expiry.automatic import turn_at
 from deploy.health.attention import BROKEN, Sign
 from deploy.health.fleet import DOWN, Row
 from deploy.health.heartbeat import Heartbeat
@@ -21,6 +22,7 @@ from handlers.views import fleet, freezes, history, pauses, request_line
 from handlers.views.action import value
 from handlers.views.menus import Choice, menu
 from handlers.views.places import EnvironmentOf, heading
+from handlers.views.renewals import Rotation
 from handlers.views.reply import Block, Reply, View
 from handlers.views.text import (
     SECTION_LIMIT,
@@ -37,7 +39,7 @@ from handlers.views.words.evidence import brief, of_link, sentence
 
 REVIEW, MORE, MENU, REFRESH = "home_review", "home_more", "home_menu", "home_refresh"
 STATUS, LOGS, RESTART, ROTATE = "home_status", "home_logs", "home_restart", "home_rotate"
-DEPLOY, PAGE = "home_deploy", "home_page"
+DEPLOY, PAGE, KEEP = "home_deploy", "home_page", "home_keep"
 IN_MODALS: Mapping[str, str] = {
     "action_show": REVIEW,
     **dict.fromkeys(("status_back", "status_next", "status_attention", "status_again"), PAGE),
@@ -59,6 +61,7 @@ class Home:
     all gateways, the most urgent first, and `own` those of them that this person changed lately.
     `failed` are clusters that cannot be looked at. `pauses` hold, `freezes` hold or begin soon. `unread` are the
     sections that could not be read, each with why, and `notes` say what else cannot be seen.
+    `rotations` are how tokens are renewed automatically, by environment.
     """
 
     user: str
@@ -74,6 +77,7 @@ class Home:
     changes: Sequence[AuditEntry] = ()
     unread: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
 
 
 def view(home: Home, environment_of: EnvironmentOf) -> View:
@@ -99,23 +103,26 @@ def plain(command: str) -> View:
 
 
 def _content(home: Home, environment_of: EnvironmentOf) -> list[Block]:
-    needing = [row for row in home.rows if _urgency(row) > 0]
+    needing = [row for row in home.rows if _urgency(row) > 0 and not _expires_only(row, home)]
     urgent = needing[: max(0, _ROWS - len(home.failed))]
+    # Each gateway is shown once: whatever else is wrong with it goes before its token.
+    shown = {row.summary.ref for row in urgent}
+    expiring = [row for row in _expiring(home) if row.summary.ref not in shown]
     blocks = [
         *_requests(words.DECIDE, home.decide, environment_of, words.REVIEW, style="primary"),
         *_requests(words.ASKED, home.asked, environment_of, words.SHOW),
         *_attention(urgent, len(needing), home),
     ]
-    if not blocks and not home.unread:
+    if not blocks and not home.unread and not expiring:
         blocks = [section(words.QUIET)] if home.rows else [section(words.NO_GATEWAYS)]
-    blocks += [
-        context(words.unread(what, escape(cut(why, 300)))) for what, why in home.unread[:_LINES]
-    ]
-    blocks += [context(f":warning: {escape(cut(text, 600))}") for text in home.notes[:_LINES]]
-    blocks += _tokens(home)
+    unread = list(dict.fromkeys(home.unread))
+    blocks += [context(words.unread(what, escape(cut(why, 300)))) for what, why in unread[:_LINES]]
+    notes = list(dict.fromkeys(home.notes))
+    blocks += [context(f":warning: {escape(cut(text, 600))}") for text in notes[:_LINES]]
+    blocks += _tokens(expiring, home)
     blocks += _freezes(home)
     blocks += _changes(home.changes, environment_of)
-    blocks += _gateways(home, urgent)
+    blocks += _gateways(home, [*urgent, *expiring[:_LINES]])
     return blocks
 
 
@@ -135,7 +142,7 @@ def _requests(
 def _attention(urgent: Sequence[Row], needing: int, home: Home) -> list[Block]:
     """The clusters that do not answer and the `urgent` ones of the gateways `needing` attention."""
     rows = [_cluster(name, error, home.rows) for name, error in list(home.failed.items())[:_ROWS]]
-    rows += [_with_menu(cut(_trouble(row), 1500), row.summary) for row in urgent]
+    rows += [_with_menu(cut(_trouble(row, home), 1500), row.summary) for row in urgent]
     left = needing + len(home.failed) - len(rows)
     return _bounded(words.ATTENTION, rows, left, "status --attention")
 
@@ -153,7 +160,7 @@ def _cluster(name: str, error: GatewayBotError, rows: Sequence[Row]) -> Block:
     return section(words.cluster_unread(escape(name), escape(cut(error.happened, 500)), old))
 
 
-def _trouble(row: Row) -> str:
+def _trouble(row: Row, home: Home) -> str:
     summary = row.summary
     name = escape(summary.ref.name)
     outage = row.urgency == DOWN and row.production
@@ -163,8 +170,13 @@ def _trouble(row: Row) -> str:
     # What makes it as urgent as it is shown goes first.
     if summary.findings and summary.findings[0].urgency >= min(row.urgency, BROKEN):
         found = _telling(summary, beat)
-    why = escape(cut(found.replace("..", "."), _LINE))
-    return f"{title}  {_place(row)}\n{why}\n{_running(summary)}"
+    lines = [escape(cut(found.replace("..", "."), _LINE)), _running(summary)]
+    if _expires_soon(row, home):
+        # That it has expired says nothing that the line with its renewal does not say.
+        told = bool(summary.findings) and found == summary.findings[0].text
+        expired = told and summary.findings[0].sign is Sign.TOKEN_EXPIRED
+        lines[:1] = [*([] if expired else lines[:1]), _token_expires(row, home)]
+    return "\n".join([f"{title}  {_place(row)}", *lines])
 
 
 def _telling(summary: GatewaySummary, beat: Heartbeat) -> str:
@@ -183,25 +195,65 @@ def _place(row: Row) -> str:
     return heading(f"`{escape(ref.cluster)}/{escape(ref.namespace)}`", fleet.environment(row))
 
 
-def _tokens(home: Home) -> list[Block]:
-    ending = sorted(
-        (
-            (summary.token_expires_at, summary)
-            for row in home.rows
-            if (summary := row.summary).token_expires_at is not None
-            and summary.token_source != "none"
-            and summary.token_expires_at - home.at < SOON_SECONDS
-        ),
-        key=lambda each: (each[0], each[1].ref),
-    )
-    lines = [_token(summary, at or 0.0, home.at) for at, summary in ending]
-    return _listed(words.TOKENS, lines, "expiring")
+def _expires_soon(row: Row, home: Home) -> bool:
+    summary = row.summary
+    at = summary.token_expires_at
+    return at is not None and summary.token_source != "none" and at - home.at < SOON_SECONDS
 
 
-def _token(summary: GatewaySummary, at: float, now: float) -> str:
-    say = words.token if at > now else words.token_expired
-    ref = summary.ref
-    return say(escape(ref.name), f"`{escape(ref.cluster)}/{escape(ref.namespace)}`", date(at))
+def _expires_only(row: Row, home: Home) -> bool:
+    """Whether nothing but its token, which expires soon, needs attention."""
+    found = row.summary.findings
+    alone = bool(found) and all(each.sign is Sign.TOKEN_EXPIRES for each in found)
+    return alone and row.urgency == found[0].urgency and _expires_soon(row, home)
+
+
+def _expiring(home: Home) -> list[Row]:
+    """The gateways whose tokens expire soon, the first to expire first."""
+    found = [row for row in home.rows if _expires_soon(row, home)]
+    return sorted(found, key=lambda row: (row.summary.token_expires_at or 0.0, row.summary.ref))
+
+
+def _tokens(expiring: Sequence[Row], home: Home) -> list[Block]:
+    rows = [_token(row, home) for row in expiring[:_LINES]]
+    return _bounded(words.TOKENS, rows, len(expiring) - len(rows), "expiring")
+
+
+def _token(row: Row, home: Home) -> Block:
+    """Whose token expires, and the button that renews it where nothing else does."""
+    summary = row.summary
+    name, at = f"*{escape(summary.ref.name)}*  {_place(row)}", summary.token_expires_at or 0.0
+    text = words.token(name, date(at), _renewal(row, home), expired=at <= home.at)
+    if summary.renewal == "manage":
+        return section(text, accessory=button(words.KEEP, KEEP, str(summary.ref)))
+    if summary.renewal == "rotate" and _rotation(row, home).rule.mode == "off":
+        return section(text, accessory=button(words.ROTATE, ROTATE, str(summary.ref)))
+    return _with_menu(text, summary)
+
+
+def _token_expires(row: Row, home: Home) -> str:
+    at = row.summary.token_expires_at or 0.0
+    return words.token_expires(date(at), _renewal(row, home), expired=at <= home.at)
+
+
+def _rotation(row: Row, home: Home) -> Rotation:
+    return home.rotations.get(row.environment, Rotation())
+
+
+def _renewal(row: Row, home: Home) -> str:
+    """How its token is renewed, by the settings."""
+    summary, rotation = row.summary, _rotation(row, home)
+    if summary.renewal is None:
+        return words.not_changed(escape(summary.kind))
+    if summary.renewal == "manage":
+        return words.NOT_OURS
+    turn = turn_at(summary.ref, summary.token_expires_at or 0.0, rotation.rule.before)
+    when = date(turn) if turn > home.at else ""
+    if rotation.rule.mode == "auto":
+        return words.renewed_automatically(when)
+    if rotation.rule.mode == "ask":
+        return words.renewed_once_approved(rotation.channels, when)
+    return words.NOT_RENEWED
 
 
 def _freezes(home: Home) -> list[Block]:

@@ -1,12 +1,22 @@
 """What is offered where a new token mends a gateway: one button and one command, by whose token it is."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from deploy.expiry.automatic import Automatic
 from deploy.gateway import GatewayRef
 from deploy.health.status import Renewal
 
 ROTATE, MANAGE = "expiry_rotate", "expiry_manage"
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """How the tokens of an environment are rotated automatically, and the channels that are asked."""
+
+    rule: Automatic = field(default_factory=Automatic)
+    channels: Sequence[str] = ()
+
 
 RenewalOf = Callable[[GatewayRef], Renewal | None]
 """How this bot can renew a gateway's token; None where it cannot, or where nothing is known of it."""

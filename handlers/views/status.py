@@ -149,7 +149,8 @@ def _buttons(gateway: GatewayDetail, trouble: Trouble, portal: str) -> list[Bloc
     if trouble.state:
         options = " --previous" if summary.has(Sign.CRASHING) else ""
         logs = runs(way_words.LOGS, f"logs {summary.ref}{options}", "logs")
-        elements += [logs] if logs else []
+        back = runs(way_words.ROLL_BACK, f"rollback {summary.ref}", "roll_back")
+        elements += [each for each in (back if trouble.rolls_back else None, logs) if each]
     elements.append(button("More details", MORE, str(summary.ref)))
     if portal:
         # Azure's own heartbeat is there, and nowhere else.
@@ -209,8 +210,8 @@ def _ended(pods: Sequence[PodProgress]) -> str:
 
 def _pods(gateway: GatewayDetail, secret: str) -> list[Block]:
     """The first pods, those that are not ready before the others, and what they say of their link
-    where they do not say the same; what the whole gateway's says is told above."""
-    pods, whole = gateway.pods, gateway.heartbeat.evidence
+    where they do not say the same; the gateway's own evidence stands above."""
+    pods, worst = gateway.pods, _worst(gateway)
     ordered = sorted(pods, key=lambda pod: (pod.progress.ready, pod.progress.created_at))
     blocks = sections([pod_entry(pod, secret) for pod in ordered[:_PODS]])
     if len(ordered) > _PODS:
@@ -226,14 +227,15 @@ def _pods(gateway: GatewayDetail, secret: str) -> list[Block]:
     levels = {pod.heartbeat.level for pod in ordered if pod.heartbeat}
     # Of pods that are all well it makes no difference how many seconds ago that was seen.
     if len(said) > 1 and (len(levels) > 1 or not levels <= _WELL):
-        others = [alike for alike in said.values() if not _is_told(alike[0], whole)]
+        others = [each for each in said.values() if worst not in {p.progress.name for p in each}]
         blocks += [context(_said_alike(alike)) for alike in others[:_LEVELS]]
     return blocks
 
 
-def _is_told(pod: PodStatus, whole: str) -> bool:
-    """Whether the gateway's evidence is the pod's, whose own line has its sign."""
-    return pod.heartbeat is not None and pod.heartbeat.evidence in whole
+def _worst(gateway: GatewayDetail) -> str:
+    """The pod whose evidence is the gateway's, and stands above; empty where there is none."""
+    beat = gateway.heartbeat
+    return next((each.pod for each in beat.pods if each.level == beat.level), "")
 
 
 def _on_one_node(pods: Sequence[PodStatus]) -> list[str]:

@@ -1,11 +1,13 @@
 """What is wrong with one gateway: the cause in one line, what it means and since when, and what to do. Pure.
 
-Whatever is told there is told nowhere else in its status.
+Each fact stands there alone.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from deploy.annotations import MANAGER
 from deploy.health.attention import BROKEN, Attention, Sign
 from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary
 from deploy.observed.causes import meaning_in, remedy_in
@@ -16,6 +18,7 @@ from handlers.views.words import evidence
 from handlers.views.words import status as words
 
 _SAID = 400
+_EVERY_POD = re.compile(r"^(\d+) of \1 pods: ")
 _OF_PODS = (Sign.NOT_RUNNING, Sign.NO_NEW_PODS, Sign.CRASHING, Sign.TOKEN_MISSING)
 """What keeps pods from being ready, the likeliest cause first."""
 _COUNTED = (Sign.DOWN, Sign.NOT_READY)
@@ -28,13 +31,15 @@ _UNWELL = ("down", "not ready", "degraded")
 class Trouble:
     """What a status begins and ends with: `state` is what it is called there, `why` the cause and what it
     means, `small` what shows it, `remedy` what to do, each in mrkdwn; `link` says that the cause is all
-    there is to say of its link to Azure, and `told` are the findings that need no line of their own."""
+    there is to say of its link to Azure, `rolls_back` that an earlier version is a way out, and `told` are
+    the findings that need no line of their own."""
 
     state: str = ""
     why: str = ""
     small: str = ""
     remedy: str = ""
     link: bool = False
+    rolls_back: bool = False
     told: Collection[Sign] = _COUNTED
 
 
@@ -50,16 +55,16 @@ def trouble_of(gateway: GatewayDetail) -> Trouble:
         small = f"Seen: {escape(evidence.sentence(beat.evidence))}"
         told = (*_COUNTED, refusal.sign)
         return Trouble(
-            state, f"{_text(refusal)}{since}", small, _remedy(s, refusal.sign), True, told
+            state, f"{_text(refusal)}{since}", small, _remedy(s, refusal.sign), True, told=told
         )
     if state in _OF_LINK:
-        why = _sentences(evidence.sentence(beat.evidence), words.MEANINGS.get(state, ""))
+        why = _sentences(evidence.sentence(_of_all(beat.evidence)), words.MEANINGS.get(state, ""))
         remedy = _remedy(s, state)
         return Trouble(state, f"{escape(why)}{_since(beat.since)}", "", remedy, True)
     worst = s.findings[0] if s.findings else None
     if worst is not None and worst.urgency == BROKEN and worst.sign not in _COUNTED:
         told = (*_COUNTED, worst.sign)
-        return Trouble(worst.sign.value, _text(worst), "", _remedy(s, worst.sign), False, told)
+        return Trouble(worst.sign.value, _text(worst), "", _remedy(s, worst.sign), told=told)
     return Trouble()
 
 
@@ -72,22 +77,28 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
     told = [*_COUNTED, Sign.ROLLOUT_FAILED]
     if found is None:
         linked = beat.level in _OF_LINK or (beat.level == "unknown" and bool(beat.pods))
-        said = evidence.sentence(beat.evidence) if linked else words.NO_CAUSE
+        said = evidence.sentence(_of_all(beat.evidence)) if linked else words.NO_CAUSE
         if beat.level in _OF_LINK:
-            said = evidence.of_link(beat.level, beat.evidence)
+            said = evidence.of_link(beat.level, _of_all(beat.evidence))
         remedy = _remedy(s, beat.level if beat.level in _OF_LINK else state)
         why = escape(_sentences(cut(said, _SAID), meaning))
-        return Trouble(state, f"{why}{since}", "", remedy, linked or beat.level == "unknown", told)
+        return Trouble(
+            state, f"{why}{since}", "", remedy, linked or beat.level == "unknown", told=told
+        )
     means = meaning_in(found.text)
     why = escape(_sentences(means or cut(found.text, _SAID), meaning))
     small = words.own_words(escape(cut(found.text, _SAID))) if means else ""
     remedy = escape(remedy_in(found.text)) or _remedy(s, found.sign) or _remedy(s, state)
+    # A first version has none before it, and what others deploy is theirs to roll back.
+    back = s.manageable and s.managed_by == MANAGER and len(gateway.actions) > 1
+    if back:
+        remedy = _sentences(remedy, words.ROLL_BACK.format(ref=escape(str(s.ref))))
     link = beat.level == "unknown"
-    return Trouble(state, f"{why}{since}", small, remedy, link, (*told, found.sign))
+    return Trouble(state, f"{why}{since}", small, remedy, link, back, (*told, found.sign))
 
 
 def wrong_conditions(gateway: GatewayDetail, trouble: Trouble) -> list[str]:
-    """Conditions that are not as they should be, without those that say again what is told."""
+    """Conditions that are not as they should be, without those that repeat it."""
     s = gateway.summary
     said = set()
     if trouble.state in _UNWELL:
@@ -97,6 +108,11 @@ def wrong_conditions(gateway: GatewayDetail, trouble: Trouble) -> list[str]:
     if s.has(Sign.NO_NEW_PODS):
         said.add("ReplicaFailure")
     return conditions.wrong([each for each in gateway.conditions if each.type not in said])
+
+
+def _of_all(said: str) -> str:
+    """Evidence without how many pods it is of, where it is of all."""
+    return _EVERY_POD.sub("", said)
 
 
 def _first(s: GatewaySummary, *signs: Sign) -> Attention | None:
@@ -121,12 +137,12 @@ def _unavailable(found: Collection[ConditionSummary]) -> float | None:
     return next((each.since for each in gone), None)
 
 
-def _remedy(s: GatewaySummary, what: str) -> str:
+def _remedy(s: GatewaySummary, key: str) -> str:
     """What to do about a finding or a level, with the whole command."""
-    renews = what in (Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
+    renews = key in (Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
     if renews and s.renewable and s.renewal is not None:
         return words.renew(f"{OFFERS[s.renewal].command} {escape(str(s.ref))}")
-    changes = what in (Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
+    changes = key in (Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
     if changes and not s.manageable:
         return ""
-    return words.REMEDIES.get(what, "").format(ref=escape(str(s.ref)))
+    return words.REMEDIES.get(key, "").format(ref=escape(str(s.ref)))

@@ -87,6 +87,7 @@ def needs_of(client: Any, caches: Any) -> home.Needs:
         environments=changes.environments,
         windows=changes.windows,
         audit=audit,
+        rotations={},
     )
 
 

@@ -25,6 +25,7 @@ NOTHING = "There is nothing to show."
 
 STATUS, LOGS = "Status", "Logs"
 RESTART, ROTATE, DEPLOY_ONE = "Restart…", "Rotate the token…", "Deploy…"
+KEEP = "Keep token valid…"
 
 
 def plain(command: str) -> str:
@@ -73,14 +74,36 @@ def window(gateway: str, place: str, person: str, until: str, by: str) -> str:
     return f":unlock: *{gateway}* ({place}): {person} confirms changes alone until {until}. Opened by {by}."
 
 
-def token(name: str, place: str, when: str) -> str:
-    """A token that expires soon."""
-    return f":key: *{name}* ({place}) expires {when}"
+def token(gateway: str, when: str, renewal: str, *, expired: bool) -> str:
+    """A token that expires soon or has expired, and how it is renewed; `gateway` says whose and where."""
+    return f"{':red_circle:' if expired else ':key:'} {gateway}\n{token_expires(when, renewal, expired=expired)}"
 
 
-def token_expired(name: str, place: str, when: str) -> str:
-    """A token that has expired."""
-    return f":red_circle: *{name}* ({place}) expired {when}"
+def token_expires(when: str, renewal: str, *, expired: bool) -> str:
+    """When it expires or has expired, and how it is renewed."""
+    return f"Its token {'expired' if expired else 'expires'} {when}. {renewal}"
+
+
+def renewed_automatically(when: str) -> str:
+    """By the bot alone, then; or now, where that moment is over."""
+    return f"It is renewed automatically {f'on {when}' if when else 'as soon as possible'}."
+
+
+def renewed_once_approved(channels: Sequence[str], when: str) -> str:
+    """By the bot once somebody approves it."""
+    where = f"in {', '.join(f'<#{each}>' for each in channels)} " if channels else ""
+    if not when:
+        return f"The bot asks {where}for a decision, and renews it once that is given."
+    return f"On {when} the bot asks {where}whether to renew it."
+
+
+NOT_RENEWED = "It is not renewed automatically: rotate it."
+NOT_OURS = "It is not renewed automatically, because others deploy this gateway."
+
+
+def not_changed(kind: str) -> str:
+    """That this bot cannot renew it."""
+    return f"It is not renewed automatically, because this bot does not change a {kind}."
 
 
 def cluster_unread(name: str, why: str, gateways: int) -> str:

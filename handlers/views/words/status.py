@@ -28,6 +28,10 @@ REMEDIES: Mapping[str, str] = {
 """What to do, formatted with the gateway."""
 
 
+ROLL_BACK = "Or go back to the previous version: `/gateway rollback {ref}`."
+"""What else can be done where pods of this version do not run, formatted with the gateway."""
+
+
 def renew(command: str) -> str:
     """What to do where a new token mends it."""
     return f"Renew its token: `{command}`."

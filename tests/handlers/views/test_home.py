@@ -14,6 +14,7 @@ from deploy.actions.audit import AuditEntry
 from deploy.actions.windows import Window
 from deploy.annotations import MANAGER
 from deploy.errors import Unavailable
+from deploy.expiry.automatic import Automatic, turn_at
 from deploy.gateway import GatewayRef
 from deploy.health.attention import BROKEN, SOON, WRONG, Attention, Sign
 from deploy.health.fleet import Row, rows_of
@@ -23,6 +24,8 @@ from deploy.health.status import GatewaySummary
 from deploy.plans.requests import RestartRequest
 from handlers.views import home as view
 from handlers.views.home import Home
+from handlers.views.renewals import Rotation
+from handlers.views.text import date
 from handlers.views.words import home as words
 from tests.support.actions import by_approvers, plan_of
 
@@ -112,7 +115,8 @@ def test_what_waits_for_its_reader_comes_first_and_help_is_one_button_at_the_end
         decide=[action("edge-2")],
         asked=[action("edge-3", "dev")],
         rows=rows(
-            summary("edge-1", "dev", CRASHING, token_expires_at=NOW + DAY, token_source="token")
+            summary("edge-1", "dev", CRASHING),
+            summary("edge-5", token_expires_at=NOW + DAY, token_source="token"),
         ),
         freezes=[freeze()],
         windows=[window("edge-2")],
@@ -252,7 +256,7 @@ def test_what_makes_a_gateway_red_is_what_is_said_of_it() -> None:
     (row,) = rows_of((expiring,), {expiring.ref: cut_off}, (), ENVIRONMENTS)
     text = text_of(drawn(rows=(row,)))
     assert "Cut off from Azure: 2 of 2 pods: Azure cannot be reached" in text
-    assert "It expires in 5 days" not in text
+    assert "It expires in 5 days" not in text, "of a gateway that is cut off its link is said first"
 
 
 def test_pods_that_run_and_are_not_ready_are_told_from_those_that_do_not_run() -> None:
@@ -275,3 +279,82 @@ def test_a_gateway_in_need_of_attention_is_shown_there_alone_with_why_its_pods_d
     assert "0 of 3 pods ready · image `2.11.1`" in text
     assert "rpc error" not in text
     assert titles(blocks) == [words.ATTENTION, words.GATEWAYS]
+
+
+EXPIRES = Attention(SOON, Sign.TOKEN_EXPIRES, "Its token expires in 19 hours.")
+
+
+def expiring(
+    name: str = "edge-1", *found: Attention, days: float = 1, **more: Any
+) -> GatewaySummary:
+    at = NOW + days * DAY
+    fields = {"token_expires_at": at, "token_source": "token"} | more
+    return summary(name, "dev", *(found or (EXPIRES,)), **fields)
+
+
+def entry_of(blocks: list[Any], name: str = "edge-1") -> Any:
+    """The one block that shows that gateway."""
+    (block,) = (b for b in blocks if f"*{name}*" in b.get("text", {}).get("text", ""))
+    return block
+
+
+def rotating(mode: Any, before: float, *channels: str) -> dict[str, Rotation]:
+    return {"development": Rotation(Automatic(mode, before * DAY), channels)}
+
+
+def test_a_token_that_expires_says_how_it_is_renewed_by_the_settings() -> None:
+    def said(rotations: dict[str, Rotation], **more: Any) -> str:
+        row = rows(expiring(**more))
+        text: str = entry_of(drawn(rows=row, rotations=rotations))["text"]["text"]
+        assert text.startswith(
+            ":key: *edge-1*  `west/dev` (development)\nIts token expires <!date^"
+        )
+        return text
+
+    turn = date(turn_at(GatewayRef("west", "dev", "edge-1"), NOW + 5 * DAY, 2 * DAY))
+    assert f"It is renewed automatically on {turn}." in said(rotating("auto", 2), days=5)
+    assert "It is renewed automatically as soon as possible." in said(rotating("auto", 7))
+    asked = said(rotating("ask", 2, "C1", "C2"), days=5)
+    assert f"On {turn} the bot asks in <#C1>, <#C2> whether to renew it." in asked
+    due = said(rotating("ask", 7, "C1"))
+    assert "The bot asks in <#C1> for a decision, and renews it once that is given." in due
+    for rotations in (rotating("off", 7), {}):
+        assert said(rotations).endswith("It is not renewed automatically: rotate it.")
+    assert "others deploy this gateway" in said({}, managed_by="Helm")
+    assert "does not change a StatefulSet" in said({}, kind="StatefulSet")
+
+
+def test_a_token_that_nothing_renews_has_the_button_that_does() -> None:
+    def accessory(rotations: dict[str, Rotation], **more: Any) -> Any:
+        return entry_of(drawn(rows=rows(expiring(**more)), rotations=rotations))["accessory"]
+
+    off = accessory({})
+    assert (off["text"]["text"], off["action_id"]) == (words.ROTATE, view.ROTATE)
+    assert off["value"] == "west/dev/edge-1"
+    keep = accessory({}, managed_by="Helm")
+    assert (keep["text"]["text"], keep["action_id"]) == (words.KEEP, view.KEEP)
+    assert accessory(rotating("auto", 7))["action_id"] == view.MENU
+
+
+def test_a_gateway_of_which_only_the_token_expires_is_shown_under_one_heading() -> None:
+    blocks = drawn(rows=rows(expiring(), summary("edge-2")))
+    assert titles(blocks) == [words.TOKENS, words.GATEWAYS]
+    assert entry_of(blocks)
+    assert words.QUIET not in text_of(blocks)
+
+
+def test_of_a_gateway_in_trouble_the_token_is_said_there_and_nowhere_else() -> None:
+    blocks = drawn(rows=rows(expiring("edge-1", CRASHING, EXPIRES)))
+    assert titles(blocks) == [words.ATTENTION]
+    text = entry_of(blocks)["text"]["text"]
+    assert "crashes again and again" in text
+    assert text.count("Its token expires <!date^") == 1
+    assert "not renewed automatically" in text
+    expired = entry_of(drawn(rows=rows(expiring("edge-1", EXPIRED, days=-1))))["text"]["text"]
+    assert "Its token expired <!date^" in expired
+    assert "Its token has expired." not in expired
+
+
+def test_what_cannot_be_read_is_named_once() -> None:
+    blocks = drawn(unread=[(words.FREEZES, "Redis is away.")] * 2, notes=["No rights."] * 2)
+    assert text_of(blocks).count("Redis is away.") == text_of(blocks).count("No rights.") == 1

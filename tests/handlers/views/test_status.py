@@ -581,6 +581,25 @@ def test_what_to_do_comes_last_with_the_whole_command_and_the_logs_are_one_click
     assert row[0]["value"] == "logs west/dev/edge-1 --previous"
 
 
+def test_pods_that_do_not_run_are_rolled_back_where_there_is_a_version_before() -> None:
+    def way_out(*numbers: int, **more: Any) -> tuple[bool, bool]:
+        past = tuple(Revision(n, "gateway:2.11.1", NOW, 2, current=n == 2) for n in numbers)
+        detail = broken(2, actions=past)
+        detail = dataclasses.replace(detail, summary=dataclasses.replace(detail.summary, **more))
+        reply = view.detail(detail, SUPPORTED, LINK, NOW)
+        check_blocks(list(reply.blocks))
+        names = [
+            e["text"]["text"] for b in reply.blocks for e in b.get("elements", ()) if "value" in e
+        ]
+        return "`/gateway rollback west/dev/edge-1`" in sections_of(detail)[
+            -1
+        ], "Roll back…" in names
+
+    assert way_out(2, 1) == (True, True)
+    assert way_out(1) == (False, False), "its first version"
+    assert way_out(2, 1, managed_by="Helm") == (False, False)
+
+
 def test_a_gateway_whose_pods_show_no_cause_says_so_and_where_to_look() -> None:
     quiet = broken(2, DOWN, heartbeat=Heartbeat("unknown", "no pod was looked at"))
     told = sections_of(quiet)
@@ -596,12 +615,20 @@ def test_a_gateway_that_is_cut_off_says_what_that_means_since_when_and_what_to_d
     pods = tuple(dataclasses.replace(each, heartbeat=pod) for each in DETAIL.pods)
     told = sections_of(dataclasses.replace(DETAIL, heartbeat=beat, pods=pods, conditions=()))
     assert told[0] == (
-        "🔴 *cut off*: 2 of 2 pods: Azure cannot be reached: refused. Running pods keep serving with "
+        "🔴 *cut off*: Azure cannot be reached: refused. Running pods keep serving with "
         f"their last configuration, and get no changes from Azure. Since {date(NOW - 90)}."
     )
     assert "\n".join(told).count("Azure cannot be reached") == 1
     assert "Check DNS, proxy and firewall" in told[-1]
     assert "`/gateway logs west/dev/edge-1 --level warn`" in told[-1]
+
+
+def test_what_one_of_several_pods_says_is_not_repeated_where_it_is_the_gateways_evidence() -> None:
+    beats = tuple(each.heartbeat for each in DETAIL.pods if each.heartbeat)
+    whole = Heartbeat("denied", "1 of 2 pods: Azure refuses the gateway: x", NOW - 90, beats)
+    said = "\n".join(sections_of(dataclasses.replace(DETAIL, heartbeat=whole)))
+    assert said.count("Azure refuses the gateway: x") == 1
+    assert "🔵 no trouble seen: ready (edge-1-b)" in said
 
 
 def test_a_refused_token_is_the_cause_and_the_evidence_stands_below_it() -> None:
