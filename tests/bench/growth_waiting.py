@@ -1,7 +1,8 @@
 """How what depends on the number of waiting actions grows, from 1 to 1,000.
 
-A whole bot, with actions in its Redis that wait for an approver as its store writes them. Counted is
-what the idle bot sends to Redis; timed are its looks at what waits, a decision and `pending`.
+A whole bot, with actions in its Redis that wait for an approver as its store writes them, each with its
+message. Counted is what the idle bot sends to Redis; timed are its looks at what waits, a decision and
+`pending`.
 """
 
 import itertools
@@ -39,7 +40,7 @@ def measured(place: Bed, store: ActionStore, monitor: Monitor, waiting: int) -> 
     for _ in range(waiting - len(store.listing().actions)):
         _ask(store)
     redis = connect(place.redis)
-    until(lambda: redis.zcard("gateway-bot:{messages}:owed") == 0, "all messages", 400)
+    until(lambda: redis.zcard("gateway-bot:{messages}:owed") == 0, "all messages", 300)
     time.sleep(_SETTLING_SECONDS)
     began = monitor.now()
     time.sleep(_SECONDS)
@@ -119,7 +120,8 @@ def said(name: str, value: float) -> str:
 def main() -> None:
     """Print the table."""
     with bed(_world) as place:
-        place.bot()
+        place.fault("slack", "rate_limits", False)
+        place.bot(program="tests.bench.unbounded")
         store = ActionStore(connect(place.redis), CODEC)
         monitor = Monitor(place.socket)
         try:
