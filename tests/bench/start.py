@@ -43,14 +43,22 @@ def main() -> list[Result]:
     processor = statistics.median(each.processor for each in starts)
     results = [
         Result(
-            *("--help", "peer: an interpreter that does nothing", milliseconds(shown)),
-            *(f"< {HELP_SECONDS * 1000:.0f} ms", shown < HELP_SECONDS),
-            *(milliseconds(bare), shown / bare),
+            "--help",
+            "peer: an interpreter that does nothing",
+            milliseconds(shown),
+            f"< {HELP_SECONDS * 1000:.0f} ms",
+            shown < HELP_SECONDS,
+            milliseconds(bare),
+            shown / bare,
         ),
         Result(
-            *("start to ready", f"{processor:.1f} s of a processor; peer: an empty Bolt app"),
-            *(milliseconds(ready), f"< {READY_SECONDS:.0f} s"),
-            *(ready < READY_SECONDS, milliseconds(peer), ready / peer),
+            "start to ready",
+            f"{processor:.1f} s of a processor; peer: an empty Bolt app",
+            milliseconds(ready),
+            f"< {READY_SECONDS:.0f} s",
+            ready < READY_SECONDS,
+            milliseconds(peer),
+            ready / peer,
         ),
         _memory("idle memory", idle, idle_peer, IDLE_MIB),
         _memory(f"memory, {GATEWAYS} gateways", full, idle_peer, FULL_MIB),
@@ -63,7 +71,7 @@ def main() -> list[Result]:
 def _memory(what: str, ours: float, peer: float, most: float) -> Result:
     case, said = "peer: an empty Bolt app", f"{ours:.0f} MiB"
     return Result(
-        *(what, case, said, f"< {most:.0f} MiB", ours < most, f"{peer:.0f} MiB", ours / peer)
+        what, case, said, f"< {most:.0f} MiB", ours < most, f"{peer:.0f} MiB", ours / peer
     )
 
 
