@@ -17,7 +17,6 @@ BESIDE = {
     "growing",
     "profiled",
     "results",
-    "unbounded",
     "weighed",
 }
 """What benchmarks are made of."""
