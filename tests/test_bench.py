@@ -9,7 +9,16 @@ from tests.bench import growing
 from tests.bench.__main__ import BENCHMARKS, ONLY_NAMED
 from tests.bench.results import GOALS, Result, table
 
-BESIDE = {"__main__", "beds", "canned", "empty_app", "growing", "profiled", "results", "weighed"}
+BESIDE = {
+    "__main__",
+    "beds",
+    "canned",
+    "empty_app",
+    "growing",
+    "profiled",
+    "results",
+    "weighed",
+}
 """What benchmarks are made of."""
 
 

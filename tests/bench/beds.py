@@ -79,7 +79,8 @@ class Bed(Stage):
 
 
 class Bot:
-    """One process that says that it is ready; `took` is after how many seconds it was."""
+    """One process that says that it is ready; `took` is after how many seconds it was, `processor` how
+    many of a processor's."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         began = time.perf_counter()
@@ -87,6 +88,9 @@ class Bot:
         while not line_of(self._process).startswith("ready"):
             pass
         self.took = time.perf_counter() - began
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        # utime and stime of proc(5), counted from the field after the name.
+        self.processor = sum(map(int, stat[11:13])) / os.sysconf("SC_CLK_TCK")
         # What it prints from now on must not stop it.
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -193,7 +193,9 @@ def main() -> list[Result]:
             *("decision", f"fsync always, {CLIENTS} at once, {ours.wrong} wrong"),
             milliseconds(ours.median),
             f"≤ {REACH}×, none wrong",
-            *(reached, milliseconds(peer.median), ratio),
+            reached,
+            milliseconds(peer.median),
+            ratio,
         )
     ]
 
