@@ -10,6 +10,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class Signed:
@@ -29,7 +41,14 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's authority")])
         self._count = 0
         own = self._builder(self._name, self._key.public_key())
-        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        # From Python 3.13 on certificates are held against RFC 5280 (ssl.VERIFY_X509_STRICT).
+        own = (
+            own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_SIGNS_CERTIFICATES, critical=True)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+            )
+        )
         self.file = directory / "ca.pem"
         self.file.write_bytes(self._pem(own))
 
@@ -38,8 +57,15 @@ class Authority:
         self._count += 1
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-        builder = self._builder(subject, key.public_key(), days).add_extension(
-            x509.SubjectAlternativeName([_general(name) for name in names]), critical=False
+        builder = (
+            self._builder(subject, key.public_key(), days)
+            .add_extension(
+                x509.SubjectAlternativeName([_general(name) for name in names]), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
         )
         found = Signed(
             self._directory / f"{self._count}.pem", self._directory / f"{self._count}.key"
