@@ -1,7 +1,7 @@
 """Asks each service that the bot depends on something small, from time to time.
 
-A bot with nothing to do would otherwise learn of no outage. Each service is asked on a thread of its own, so that one that hangs delays no other. What is known is
-read from memory.
+A bot with nothing to do would otherwise learn of no outage. Each service is asked on a thread of its
+own, so that one that hangs delays no other. What is known is read from memory.
 """
 
 import logging
