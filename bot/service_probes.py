@@ -1,8 +1,7 @@
-"""Asks each service that the bot depends on something small, from time to time: a bot with nothing to
-do would otherwise learn of no outage.
+"""Asks each service that the bot depends on something small, from time to time.
 
-Each service is asked on a thread of its own, so that one that hangs delays no other. What is known is
-read from memory.
+A bot with nothing to do would otherwise learn of no outage. Each service is asked on a thread of its
+own, so that one that hangs delays no other. What is known is read from memory.
 """
 
 import logging

@@ -18,6 +18,7 @@ from deploy.actions.replicas import Agreement
 from deploy.health.standing import Standing
 from deploy.waits import Service
 from handlers.lanes import Lane
+from tests.support.alerting import Alerting, Rule
 from tests.support.exposition import Exposition
 from tests.support.processes import ROOT
 
@@ -96,3 +97,12 @@ def test_a_namespace_that_refuses_makes_no_cluster_unreachable() -> None:
 
 def test_of_a_backlog_that_redis_does_not_give_nothing_fires_but_that() -> None:
     assert firing(waits=None) == {"GatewayBotBacklogUnread"}
+
+
+def test_an_alert_fires_once_it_was_so_for_as_long_as_its_rule_says() -> None:
+    alerting = Alerting({"Down": Rule("min by (name) (up) < 1", 60.0)}, pace=10.0)
+    down, well = (Exposition.parse(f'up{{name="west"}} {value}\n') for value in (0, 1))
+    assert [alerting.scraped(down, at) for at in (0, 5)] == [set(), set()]
+    assert alerting.scraped(down, 6) == {("Down", ("west",))}
+    assert [alerting.scraped(each, at) for each, at in ((well, 7), (down, 8))] == [set(), set()]
+    assert alerting.scraped(down, 14) == {("Down", ("west",))}
