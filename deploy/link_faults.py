@@ -203,4 +203,4 @@ def _is_timeout(error: ssl.SSLError) -> bool:
 
 
 def _is_alert(error: http.client.BadStatusLine) -> bool:
-    return str(error.line).strip("'\"").startswith((_ALERT, "\\x15\\x03"))
+    return str(error).strip("'\"").startswith((_ALERT, "\\x15\\x03"))

@@ -226,7 +226,10 @@ def test_credentials_go_where_the_registry_says_so_over_tls(
 def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
     authority = Authority.load_or_create(tmp_path)
     registry = server(ACCOUNTS["bearer"], tls=authority.server_context())
-    with running(registry), pytest.raises(Unavailable, match="cannot be trusted: its TLS certificate"):
+    with (
+        running(registry),
+        pytest.raises(Unavailable, match="cannot be trusted: its TLS certificate"),
+    ):
         read(registry.url, ANA)
 
 
