@@ -145,7 +145,9 @@ def test_renewals_outlive_an_entra_id_that_is_away(
     asked = entra.asked
     with caplog.at_level(logging.WARNING):
         until(lambda: entra.asked >= asked + 6, "several tries", SECONDS)
-    assert "not renewed yet: Entra ID gave no token (there is nothing to sign in with)" in caplog.text
+    assert (
+        "not renewed yet: Entra ID gave no token (there is nothing to sign in with)" in caplog.text
+    )
     assert "secret words" not in caplog.text
     entra.away = False
     auths = signed_in_again(admin)

@@ -252,8 +252,10 @@ def test_a_certificate_that_is_not_trusted_is_said(running: RunningCluster, tmp_
         kubeconfig=kubeconfig(tmp_path / "k", running.cluster.url),
         timeouts=Timeouts(connect=30, read=30, repeat=0.1),
     )
-    with pytest.raises(Unavailable, match="cannot be trusted"):
+    with pytest.raises(Unavailable, match="cannot be trusted: its TLS certificate") as distrusted:
         cluster.version()
+    assert "`certificate-authority` of its kubeconfig" in distrusted.value.remedy
+    assert "minute" not in distrusted.value.remedy
 
 
 def test_a_kubeconfig_without_the_context_is_invalid(tmp_path: Path) -> None:
