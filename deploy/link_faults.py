@@ -1,5 +1,4 @@
-"""Why a service cannot be reached, told apart in whatever a client's libraries raise: TLS, DNS, refused,
-time, a proxy.
+"""Why a service cannot be reached: TLS, DNS, a refused connection, time or a proxy.
 
 Requests, urllib3, urllib, azure-core and redis-py each wrap what the socket said in errors of their
 own; what says most is somewhere in that chain. Pure.
