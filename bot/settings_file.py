@@ -1,5 +1,4 @@
-"""The settings file as YAML: its data, the line of each field, and what YAML reads differently than
-it is meant. Pure."""
+"""The settings file as YAML: its data, the line of each field, and YAML's traps. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -74,7 +74,7 @@ class SignInFault:
 def sign_in_fault(error: BaseException) -> SignInFault:
     """What an error of azure-identity says. Its words may quote an answer, so none is repeated whole."""
     # Of a wrong tenant MSAL has Entra ID's words in what it handled alone.
-    codes = (_CODE.search(str(each)) for each in nested(error))  # prose: in no field
+    codes = (_CODE.search(str(each)) for each in nested(error))
     if code := next((each for each in codes if each), None):
         what, remedy = _CODES.get(
             code[1],
@@ -95,7 +95,7 @@ def sign_in_fault(error: BaseException) -> SignInFault:
 
 def _nothing(text: str) -> SignInFault:
     # azure-identity gives the reasons of each of its ways in words alone.
-    workload = _WORKLOAD.search(text)  # prose: in no field
+    workload = _WORKLOAD.search(text)
     said = f" (workload identity: {masked(workload[1].strip(), 200)})" if workload else ""
     return SignInFault(
         True,

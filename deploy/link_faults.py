@@ -1,5 +1,4 @@
-"""Why a service cannot be reached, told apart in whatever a client's libraries raise: TLS, DNS, refused,
-time, a proxy.
+"""Why a service cannot be reached: TLS, DNS, a refused connection, time or a proxy.
 
 Requests, urllib3, urllib, azure-core and redis-py each wrap what the socket said in errors of their
 own; what says most is somewhere in that chain. Pure.
@@ -110,10 +109,8 @@ def fault_in(error: BaseException) -> tuple[Kind, str] | None:
             return Kind.CLOSED, "it closed the connection"
         case OSError() if error.errno in _NO_WAY:
             return Kind.NO_ROUTE, "there is no route to it"
-        case OSError() if found := _TUNNEL.search(
-            str(error)
-        ):  # prose: http.client has no type for it
-            return Kind.PROXY_REFUSED, f"the proxy on the way to it refused: {found[1]}"
+        case OSError() if refusal := _refusal_of_proxy(error):
+            return Kind.PROXY_REFUSED, f"the proxy on the way to it refused: {refusal}"
     return _late_or_closed(error)
 
 
@@ -203,4 +200,10 @@ def _is_timeout(error: ssl.SSLError) -> bool:
 
 
 def _is_alert(error: http.client.BadStatusLine) -> bool:
-    return str(error.line).strip("'\"").startswith((_ALERT, "\\x15\\x03"))
+    line = str(error).strip("'\"")
+    return line.startswith((_ALERT, "\\x15\\x03"))  # prose: what a server sent instead of HTTP
+
+
+def _refusal_of_proxy(error: OSError) -> str:
+    found = _TUNNEL.search(str(error))  # prose: http.client has no type for it
+    return found[1] if found else ""

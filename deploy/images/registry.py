@@ -19,7 +19,7 @@ from deploy.images.logins import Keyring, Login
 from deploy.images.names import is_this_machine
 from deploy.images.sign_in import Entry, in_the_open, no_login, sign_in, wrong_login
 from deploy.images.wire import Answer, TooMuch, ask
-from deploy.link_faults import Kind, Place, fault_of
+from deploy.link_faults import CERTIFICATE, Kind, Place, fault_of
 from deploy.waits import Service, Waits
 
 _KEEP_SECONDS = 60
@@ -218,8 +218,9 @@ class Registry:
         except (requests.RequestException, TooMuch, ValueError) as error:
             fault = fault_of(error, _PLACE, url)
             why = "" if fault.kind is Kind.UNKNOWN else f": {fault.what}"
+            how = "cannot be trusted" if fault.kind in CERTIFICATE else "does not answer"
             raise Unavailable(
-                f"The image registry {self.base_url} does not answer{self._elsewhere(url)}{why}.",
+                f"The image registry {self.base_url} {how}{self._elsewhere(url)}{why}.",
                 meaning="The list of tags is unknown.",
                 remedy=fault.remedy,
                 lasts=fault.lasts,

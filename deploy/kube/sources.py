@@ -23,6 +23,9 @@ from deploy.kube.credentials import (
 )
 from deploy.kube.exec_plugin import PluginRunner
 from deploy.kube.kubeconfig import Server, User
+from deploy.link_faults import Kind, Place, fault_of
+
+_PROVIDER = Place("the auth-provider of its kubeconfig", "idp-certificate-authority there")
 
 _PROVIDERS_ERRORS = (
     ApiException,
@@ -113,8 +116,10 @@ def _provided(name: str, location: str, context: str | None) -> Credential:
         )
     except _PROVIDERS_ERRORS as error:
         # It talks to somebody's sign-in service by several libraries; their words may hold a token.
+        fault = fault_of(error, _PROVIDER)
+        why = type(error).__name__ if fault.kind is Kind.UNKNOWN else fault.what
         raise Unavailable(
-            f"{name[0].upper()}{name[1:]} failed: {type(error).__name__}.",
+            f"{name[0].upper()}{name[1:]} failed: {why}.",
             remedy="Ask whoever runs the bot to sign in again, or to use an exec plugin instead.",
             untouched=True,
         ) from None

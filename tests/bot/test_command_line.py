@@ -164,4 +164,4 @@ def test_a_wrong_address_of_redis_is_a_sentence_without_a_part_of_its_password(
         assert "Percent-encode the special characters of its password" in done.stderr
         assert "Traceback" not in done.stderr
         assert "7342" not in done.stderr + done.stdout
-        assert done.returncode == 1
+        assert done.returncode == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.__main__ import main
 from bot.problems import Problem, UnusableSettings, as_results
 from bot.settings import load_all, load_settings, secret_variables
 from tests.support.processes import ROOT
@@ -408,26 +409,42 @@ def test_mistakes_of_the_file_and_of_the_secrets_are_reported_together_in_the_or
 @pytest.mark.parametrize(
     "command",
     [
-        *(["run"], ["check"], ["k8s-manifest"], ["azure-role"], ["slack-manifest"]),
-        *(["audit", "verify"], ["admin", "actions"], ["admin", "leases"], ["admin", "list"]),
+        *(["check"], ["k8s-manifest"], ["azure-role"], ["slack-manifest"]),
+        *(["audit", "verify"], ["audit", "export"], ["admin", "actions"], ["admin", "leases"]),
+        *(["admin", "list"], ["admin", "pause", "--cluster", "west", "--reason", "x"]),
     ],
     ids=" ".join,
 )
 def test_every_command_gives_the_same_report_and_ends_with_status_2(
-    tmp_path: Path, command: list[str]
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "gateway-bot.yaml"
-    path.write_text(GOOD + "slack:\n  mod: http\n", encoding="utf-8")
+    path = unknown_field(tmp_path)
+    assert main([*command, "--config", str(path)]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", report_of(path))
+
+
+def test_a_bot_that_cannot_run_gives_the_same_report(tmp_path: Path) -> None:
+    path = unknown_field(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-m", "bot", *command, "--config", str(path)],
+        [sys.executable, "-m", "bot", "run", "--config", str(path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", report_of(path))
+
+
+def unknown_field(directory: Path) -> Path:
+    path = directory / "gateway-bot.yaml"
+    path.write_text(GOOD + "slack:\n  mod: http\n", encoding="utf-8")
+    return path
+
+
+def report_of(path: Path) -> str:
+    return (
         f"gateway-bot: The settings have a problem:\n  {path}:9: slack.mod: there is no such field. "
         "Did you mean “mode”?\n"
     )

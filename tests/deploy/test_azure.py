@@ -261,7 +261,15 @@ def test_what_entra_id_refuses_is_told_apart_with_what_to_change(
 def test_a_certificate_that_is_not_trusted_names_the_setting_and_is_not_waited_for(
     azure: Azure, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arm = client(azure)
+    credential = ClientSecretCredential(
+        TENANT,
+        CLIENT,
+        SECRET,
+        authority=azure.url,
+        disable_instance_discovery=True,
+        **_SIGN_IN_LIMITS,
+    )
+    arm = ArmClient(requests.Session(), credential, endpoint=azure.url, sign_in_seconds=60)
     if part == "Resource Manager":
         arm.list_gateways(INSTANCE)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")

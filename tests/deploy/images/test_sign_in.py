@@ -224,11 +224,15 @@ def test_credentials_go_where_the_registry_says_so_over_tls(
             read(secure.url, ANA)
 
 
-def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_trusted_names_the_setting_for_its_authority(
+    tmp_path: Path,
+) -> None:
     authority = Authority.load_or_create(tmp_path)
     registry = server(ACCOUNTS["bearer"], tls=authority.server_context())
-    with running(registry), pytest.raises(Unavailable, match="does not trust"):
+    with running(registry), pytest.raises(Unavailable, match="cannot be trusted: its") as told:
         read(registry.url, ANA)
+    assert "REQUESTS_CA_BUNDLE" in told.value.remedy
+    assert "minute" not in told.value.remedy
 
 
 def test_what_netrc_says_is_sent_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,7 +230,7 @@ def test_a_refused_connection_is_said_in_words(tmp_path: Path) -> None:
             kubeconfig=kubeconfig(tmp_path / "k", f"http://127.0.0.1:{port}"),
             timeouts=Timeouts(connect=10, read=10, repeat=0.2),
         )
-        with pytest.raises(Unavailable, match="does not answer: the connection was refused"):
+        with pytest.raises(Unavailable, match="does not answer: it refuses connections"):
             cluster.version()
 
 
@@ -254,8 +254,10 @@ def test_a_certificate_that_is_not_trusted_is_said(running: RunningCluster, tmp_
         kubeconfig=kubeconfig(tmp_path / "k", running.cluster.url),
         timeouts=Timeouts(connect=30, read=30, repeat=0.1),
     )
-    with pytest.raises(Unavailable, match="cannot be trusted"):
+    with pytest.raises(Unavailable, match="cannot be trusted: its TLS certificate") as distrusted:
         cluster.version()
+    assert "`certificate-authority` of its kubeconfig" in distrusted.value.remedy
+    assert "minute" not in distrusted.value.remedy
 
 
 def test_a_kubeconfig_without_the_context_is_invalid(tmp_path: Path) -> None:
