@@ -405,7 +405,9 @@ def images(**changes: object) -> Callable[[CheckBed], Setup]:
 
 
 def an_empty_repository(bed: CheckBed) -> Setup:
-    return Setup({"images": {"registry_url": bed.registry_of(tags=()).url, "repository": REPOSITORY}})
+    return Setup(
+        {"images": {"registry_url": bed.registry_of(tags=()).url, "repository": REPOSITORY}}
+    )
 
 
 def a_mirror_that_asks_who_is_there(bed: CheckBed) -> Setup:
@@ -498,9 +500,7 @@ def test_a_certificate_that_nobody_trusts_is_named(bed: CheckBed, tmp_path: Path
     stranger = base64.b64encode(Authority(tmp_path).file.read_bytes()).decode()
     config["clusters"][0]["cluster"]["certificate-authority-data"] = stranger
     path.write_text(json.dumps(config))
-    results = bed.check(
-        Setup({"clusters": [{"name": "west", "kubeconfig": str(path)}]}), "cluster"
-    )
+    results = bed.check(Setup({"clusters": [{"name": "west", "kubeconfig": str(path)}]}), "cluster")
     (found,) = results
     assert found.status is FAIL
     assert "certificate" in found.detail

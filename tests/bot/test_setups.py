@@ -303,7 +303,10 @@ def requesters(bed: CheckBed) -> Setup:
     return Setup({"environments": [bed.production(requesters={"groups": ["S0APP"]})]})
 
 
-LEFT, GUEST = User("U0DEE", "dee", "Dee", deleted=True), User("U0GUS", "gus", "Gus", is_restricted=True)
+LEFT, GUEST = (
+    User("U0DEE", "dee", "Dee", deleted=True),
+    User("U0GUS", "gus", "Gus", is_restricted=True),
+)
 SLACK = (
     Right("Slack delivers over HTTP", http_mode, "slack HTTP mode", "four URLs that end in /deliver"),
     Right("warnings go to a private channel", a_private_channel, "channel G0PRIV", "warnings can be"),
@@ -402,7 +405,9 @@ def test_where_the_bot_keeps_tokens_alone_is_said_as_a_warning(bed: CheckBed) ->
         {**leases, "verbs": ["get", "create", "update", "delete"]},
     ]  # fmt: skip
     metadata = {"name": f"{user}-tokens", "namespace": "prod"}
-    bed.bind(user, [{"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": rules}])
+    bed.bind(
+        user, [{"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": rules}]
+    )
     results = bed.check(Setup({"clusters": [bed.west(user)]}), "cluster")
     (warned,) = [result for result in results if result.status is not Status.OK]
     assert warned.status is Status.WARN
