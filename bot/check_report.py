@@ -1,11 +1,13 @@
 """How `gateway-bot check` prints what it found: a line each for people, or JSON for programs. Pure."""
 
 import json
+import re
 from collections.abc import Sequence
 
 from bot.proofs.results import Result, Status
 
 _MARKS = {Status.OK: "ok  ", Status.WARN: "warn", Status.FAIL: "FAIL"}
+_SPACE = re.compile(r"\s+")
 SETTINGS_UNREADABLE = 2
 """The exit status where nothing could be proved."""
 
@@ -37,4 +39,4 @@ def for_programs(results: Sequence[Result]) -> str:
 def _line(result: Result) -> str:
     told = f"{result.detail} {result.remedy}".strip()
     # What a service said may have several lines.
-    return f"{_MARKS[result.status]}  {result.name}: {' '.join(told.split())}"
+    return f"{_MARKS[result.status]}  {result.name}: {_SPACE.sub(' ', told)}"

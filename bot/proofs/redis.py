@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from bot.clients import redis_of, redis_url
 from bot.doubt import Doubtful
@@ -122,7 +122,7 @@ def _answers(node: _Node, cluster: bool, replicas: bool) -> _Answers:
     refusal: RedisError | None = None
     for (name, _), answer in zip(commands, pipe.execute(raise_on_error=False), strict=True):
         if isinstance(answer, NoPermissionError):
-            # prose: Redis has one code for both
+            # Redis has one code for both.
             if "access" in str(answer):
                 no_keys = True
             else:
@@ -159,9 +159,10 @@ def _server(facts: Facts, answers: _Answers) -> str:
     # A script fails for what it may not call; that is named with the rights.
     if answers.refusal is not None and not answers.denied and not answers.no_keys:
         cause = cause_of(answers.refusal)
-        known = cause.what != type(answers.refusal).__name__
+        # Such as NOREPLICAS and MISCONF, which redis-py has no class for.
+        own_words = type(answers.refusal) is ResponseError
         raise Unavailable(
-            f"Redis refuses to write ({cause.what if known else answers.refusal}).",
+            f"Redis refuses to write ({answers.refusal if own_words else cause.what}).",
             meaning="The bot can accept no commands.",
             remedy=cause.remedy or "Compare its settings with docs/redis.md.",
         )
@@ -273,7 +274,7 @@ def _replicas(facts: Facts, topology: Topology) -> str:
 
 
 def _merged(by_node: Mapping[str, Sequence[Result]]) -> list[Result]:
-    """One line for what is well on all nodes of a cluster, else one for each node that differs."""
+    """One line where all nodes of a cluster agree that it works, else one for each that does not."""
     if len(by_node) == 1:
         return list(next(iter(by_node.values())))
     merged: list[Result] = []
