@@ -11,7 +11,8 @@ from deploy.errors import GatewayBotError, NotFound
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, or 1 with a sentence on standard error."""
+    """Run one command; the exit status is 0, or 1 with a sentence on standard error. `check` and others
+    have their own where they say so."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command is None:
