@@ -1,6 +1,7 @@
 """`gateway-bot check`: its report, its exit status, and what it asks and leaves behind."""
 
 import json
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -73,6 +74,24 @@ def test_for_programs_there_is_one_json_object_on_standard_output_and_nothing_el
     (failed,) = [each for each in told["results"] if each["status"] == "fail"]
     assert failed["name"] == "channel C0NOWHERE"
     assert failed["remedy"].startswith("Invite it there")
+
+
+def test_the_command_that_a_remedy_names_grants_all_that_is_missing(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = config_of(bed, monkeypatch, clusters=[bed.west("stranger", context="west")])
+    assert main(["check", "--json", "--config", config]) == 1
+    results = json.loads(capfd.readouterr().out)["results"]
+    lines = [each for each in results if each["name"] == "rights on cluster west"]
+    (granting,) = {each["remedy"] for each in lines if each["status"] == "fail"}
+    assert granting.startswith("Grant it with: `gateway-bot k8s-manifest --config ")
+    manifest, _, applying = granting.partition("`")[2].rstrip("`").partition(" | ")
+    assert applying == "kubectl --context west apply --server-side -f -"
+    assert main(shlex.split(manifest)[1:]) == 0
+    objects = list(yaml.safe_load_all(capfd.readouterr().out))
+    bed.cluster.wait(bed.cluster.cluster.apply(objects))
+    assert main(["check", "--config", config]) == 0
+    assert "warn" not in capfd.readouterr().out
 
 
 def test_settings_that_cannot_be_read_have_a_status_of_their_own(
