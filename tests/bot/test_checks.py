@@ -91,7 +91,7 @@ def test_the_command_that_a_remedy_names_grants_all_that_is_missing(
     objects = list(yaml.safe_load_all(capfd.readouterr().out))
     bed.cluster.wait(bed.cluster.cluster.apply(objects))
     assert main(["check", "--config", config]) == 0
-    assert "warn" not in capfd.readouterr().out
+    assert "warn  " not in capfd.readouterr().out
 
 
 def test_settings_that_cannot_be_read_have_a_status_of_their_own(
