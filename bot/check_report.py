@@ -1,12 +1,14 @@
 """How `gateway-bot check` prints what it found: a line each for people, or JSON for programs. Pure."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.proofs.results import Result, Status
 
 _MARKS = {Status.OK: "ok  ", Status.WARN: "warn", Status.FAIL: "FAIL"}
+_SPACE = re.compile(r"\s+")
 SETTINGS_UNREADABLE = 2
 """The exit status where nothing could be proved."""
 
@@ -43,4 +45,4 @@ def as_json(report: Mapping[str, Any]) -> str:
 def _line(result: Result) -> str:
     told = f"{result.detail} {result.remedy}".strip()
     # What a service said may have several lines.
-    return f"{_MARKS[result.status]}  {result.name}: {' '.join(told.split())}"
+    return f"{_MARKS[result.status]}  {result.name}: {_SPACE.sub(' ', told)}"

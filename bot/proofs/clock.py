@@ -10,6 +10,7 @@ left for the clock to drift on. HTTP mode's requests, sign-ins to Entra ID and T
 import email.utils
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
@@ -38,17 +39,10 @@ def proofs(settings: Settings, given: Secrets, here: Clock = time.time) -> dict[
 
 
 def _compared(others: dict[str, Clock], here: Clock) -> str:
-    ahead: dict[str, float] = {}
-    for name, clock in others.items():
-        asked = here()
-        try:
-            told = clock()
-        except (GatewayBotError, requests.RequestException, ValueError):
-            # That it cannot be reached is what its own proof says.
-            continue
-        # It was read somewhere between question and answer.
-        nearest = min(max(told, asked), here())
-        ahead[name] = nearest - told
+    with ThreadPoolExecutor(len(others)) as pool:
+        read = pool.map(lambda clock: _ahead(clock, here), others.values())
+        told = dict(zip(others, read, strict=True))
+    ahead = {name: seconds for name, seconds in told.items() if seconds is not None}
     if not ahead:
         raise Doubtful(
             "The clock could not be compared: neither Redis nor Slack nor Azure gave the time.",
@@ -66,6 +60,18 @@ def _compared(others: dict[str, Clock], here: Clock) -> str:
         "tokens seem to end sooner or later than they do.",
         remedy=f"Set {whose} right with NTP (on Kubernetes, on each node).",
     )
+
+
+def _ahead(clock: Clock, here: Clock) -> float | None:
+    """By how many seconds this machine's clock is ahead of another one; None where that one was not read,
+    which the proof of its own service reports."""
+    asked = here()
+    try:
+        told = clock()
+    except (GatewayBotError, requests.RequestException, ValueError):
+        return None
+    # It was read somewhere between question and answer.
+    return min(max(told, asked), here()) - told
 
 
 def _off(name: str, seconds: float) -> str:

@@ -10,7 +10,7 @@ from bot.install.installation import APP
 from bot.proofs.commands import command
 from bot.proofs.results import Prove, Result, fail, ok, warn, wrong
 from bot.settings import ClusterSettings, Settings
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, NotGranted
 from deploy.kube.cluster import Cluster, connect
 
 _CHANGES = ("patch", "apps", "deployments")
@@ -104,6 +104,9 @@ class _Proof:
         except GatewayBotError as error:
             if self._of.namespaces:
                 absent.append(wrong(self._rights, error))
+            elif isinstance(error, NotGranted):
+                # The right to read it is proved with the others.
+                return True
             else:
                 # An environment may cover several clusters, and not be on all of them.
                 remedy = "Create it, or correct `environments` in the settings."

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import (
+    NoPermissionError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 
 from bot.clients import redis_of, redis_url
 from bot.doubt import Doubtful
@@ -14,15 +19,15 @@ from bot.proofs.commands import command
 from bot.proofs.redis_commands import sent
 from bot.proofs.results import Prove, Result, Status, found, ok, wrong
 from bot.settings import Secrets, Settings
-from deploy.actions.connection import redis_errors
 from deploy.actions.redis_address import Topology, address_of
 from deploy.actions.redis_faults import cause_of
-from deploy.errors import GatewayBotError, Refused, Unavailable
+from deploy.errors import Refused, Unavailable
 
 _OLDEST = 7
 _LITTLE, _NONE = 0.80, 0.95
 """Of maxmemory in use: from the first on there is little room, from the second on writes soon fail."""
 _MEGABYTE = 1024 * 1024
+_ADDRESSES = "docs/redis.md#addresses."
 _DURABILITY = "docs/redis.md#durability."
 _SIZING = "docs/redis.md#sizing."
 Facts = Mapping[str, Any]
@@ -52,8 +57,7 @@ def proofs(settings: Settings, given: Secrets) -> dict[str, Prove]:
 
     def prove() -> list[Result]:
         topology = address_of(redis_url(settings, given)).topology
-        # A command takes no longer than one timeout.
-        client = redis_of(settings, given)(retries=1, retry_timeouts=False)
+        client = _client(settings, given)
         try:
             production = any(each.production for each in settings.environments)
             nodes = _nodes(client)
@@ -62,6 +66,23 @@ def proofs(settings: Settings, given: Secrets) -> dict[str, Prove]:
             client.close()
 
     return {"redis": prove}
+
+
+def _client(settings: Settings, given: Secrets) -> Any:
+    """One whose commands take no longer than a timeout each."""
+    try:
+        return redis_of(settings, given)(retries=1, retry_timeouts=False)
+    except Unavailable as error:
+        raise _unusable(error.__cause__ or error) from error
+
+
+def _unusable(error: BaseException) -> Unavailable:
+    """Why Redis cannot be used, for whoever can mend it."""
+    cause = cause_of(error)
+    return Unavailable(
+        f"Redis cannot be used now ({cause.what}).",
+        remedy=cause.remedy or f"Check that it runs and can be reached from here: {_ADDRESSES}",
+    )
 
 
 def _nodes(client: Any) -> list[_Node]:
@@ -87,8 +108,8 @@ def _results(node: _Node, topology: Topology, production: bool) -> list[Result]:
         replicas = int(facts.get("connected_slaves") or 0)
         clustered = topology == "cluster"
         answers = _answers(node, clustered, bool(replicas) and not clustered)
-    except GatewayBotError as error:
-        return [wrong("redis", error)]
+    except (RedisError, RedisClusterException) as error:
+        return [wrong("redis", _unusable(error))]
     about = [found("redis", lambda: _server(facts, answers))]
     about.append(found("redis rights", lambda: _rights(answers, clustered, bool(replicas))))
     if facts:
@@ -101,7 +122,6 @@ def _results(node: _Node, topology: Topology, production: bool) -> list[Result]:
     return about
 
 
-@redis_errors
 def _facts(client: Any) -> Facts:
     try:
         told: Facts = client.info()
@@ -110,7 +130,6 @@ def _facts(client: Any) -> Facts:
     return told
 
 
-@redis_errors
 def _answers(node: _Node, cluster: bool, replicas: bool) -> _Answers:
     """Send everything that the bot ever sends, once."""
     commands = sent(node.tag, cluster=cluster, replicas=replicas)
@@ -122,7 +141,7 @@ def _answers(node: _Node, cluster: bool, replicas: bool) -> _Answers:
     refusal: RedisError | None = None
     for (name, _), answer in zip(commands, pipe.execute(raise_on_error=False), strict=True):
         if isinstance(answer, NoPermissionError):
-            # prose: Redis has one code for both
+            # Redis has one code for both.
             if "access" in str(answer):
                 no_keys = True
             else:
@@ -159,9 +178,10 @@ def _server(facts: Facts, answers: _Answers) -> str:
     # A script fails for what it may not call; that is named with the rights.
     if answers.refusal is not None and not answers.denied and not answers.no_keys:
         cause = cause_of(answers.refusal)
-        known = cause.what != type(answers.refusal).__name__
+        # Such as NOREPLICAS and MISCONF, which redis-py has no class for.
+        own_words = type(answers.refusal) is ResponseError
         raise Unavailable(
-            f"Redis refuses to write ({cause.what if known else answers.refusal}).",
+            f"Redis refuses to write ({answers.refusal if own_words else cause.what}).",
             meaning="The bot can accept no commands.",
             remedy=cause.remedy or "Compare its settings with docs/redis.md.",
         )
@@ -273,7 +293,7 @@ def _replicas(facts: Facts, topology: Topology) -> str:
 
 
 def _merged(by_node: Mapping[str, Sequence[Result]]) -> list[Result]:
-    """One line for what is well on all nodes of a cluster, else one for each node that differs."""
+    """One line where all nodes of a cluster agree that it works, else one for each that does not."""
     if len(by_node) == 1:
         return list(next(iter(by_node.values())))
     merged: list[Result] = []

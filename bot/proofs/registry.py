@@ -13,7 +13,7 @@ from deploy.images.registry import Registry
 
 
 def proofs(settings: Settings, secrets: Secrets) -> dict[str, Prove]:
-    """Microsoft's registry, or what stands for it, and each mirror."""
+    """Microsoft's registry, or a copy of it, and each mirror."""
     catalogue = catalogue_of(settings, secrets, requests.Session())
     mirrors = {
         f"images {repository}": one(f"images {repository}", _tags_of(mirror))

@@ -39,7 +39,7 @@ class Result:
 Prove = Callable[[], Sequence[Result]]
 """Proves one service. What it raises is the one result; of several faults it returns each."""
 Find = Callable[[], str]
-"""What is found where all is well. Raises Doubtful, or another error of deploy.errors."""
+"""What is found where it works. Raises Doubtful, or another error of deploy.errors."""
 
 
 def ok(name: str, detail: str) -> Result:

@@ -49,9 +49,11 @@ class Broken:
     """Lines that fail or warn for the same reason."""
 
 
-def as_user(**lacks: tuple[str, ...]) -> Callable[[CheckBed], Setup]:
+def as_user(lacks: tuple[str, ...], verbs: tuple[str, ...] = ()) -> Callable[[CheckBed], Setup]:
     """As somebody with Roles in dev and prod that lack something."""
-    return lambda bed: Setup({"clusters": [bed.west(bed.user("dev", "prod", **lacks))]})
+    return lambda bed: Setup(
+        {"clusters": [bed.west(bed.user("dev", "prod", lacks=lacks, verbs=verbs))]}
+    )
 
 
 def listed(*namespaces: str) -> Callable[[CheckBed], Setup]:

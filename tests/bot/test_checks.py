@@ -1,139 +1,226 @@
-"""`gateway-bot check` of a cluster on which the bot may do all, some or nothing."""
+"""`gateway-bot check`: its report, its exit status, and what it asks and leaves behind."""
 
+import json
+import shlex
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from bot.checks import _http_mode, _not_shared, probes
+from bot.__main__ import main
+from bot.check_report import exit_status, for_people, for_programs
 from bot.doubt import Doubtful
-from bot.sandbox.rights import rights
+from bot.install.redis_acl import CLUSTER, COMMANDS, REPLICAS
+from bot.proofs import clock
+from bot.proofs.commands import command
+from bot.proofs.kubernetes import Right, listed
+from bot.proofs.redis_commands import CONNECTING, sent
+from bot.proofs.results import Result, Status, all_of, fail, found, ok, one, warn
+from bot.proofs.slack import http_mode, not_shared, signed_in
 from bot.settings import Secrets, Settings
 from deploy.errors import Unavailable
-from deploy.kube.rights import IN_NAMESPACE, role
-from tests.deploy.health.test_listed_namespaces import bind
-from tests.support.exec_plugins import Answer, Issuer
-from tests.support.running_cluster import RunningCluster
+from tests.support.azure import SERVICE
+from tests.support.check_bed import CheckBed, Setup, check_bed
+from tests.support.slack_workspace import BOT_TOKEN
+
+PLAIN = {
+    "apim": [{"name": "a", "subscription": "s", "resource_group": "g", "service": "a"}],
+    "clusters": [{"name": "west", "context": "west"}],
+    "environments": [{"name": "development"}],
+}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckBed]:
+    with check_bed(tmp_path_factory.mktemp("bed")) as bed:
+        yield bed
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[RunningCluster]:
-    with RunningCluster(tmp_path, namespaces=("dev", "prod"), with_kubelet=False) as cluster:
-        yield cluster
+def bed(shared: CheckBed) -> Iterator[CheckBed]:
+    with shared.ends:
+        yield shared
 
 
-def cluster_probe(running: RunningCluster, user: str, *namespaces: str) -> str:
-    return probe_of(running.kubeconfig(user), *namespaces)
+def config_of(bed: CheckBed, monkeypatch: pytest.MonkeyPatch, **changes: object) -> str:
+    """A settings file, with the secrets in the environment."""
+    monkeypatch.setenv("SLACK_BOT_TOKEN", BOT_TOKEN)
+    monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-1-app")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "bot-app-secret")
+    path = bed.directory / f"gateway-bot-{bed.number()}.yaml"
+    path.write_text(yaml.safe_dump({**bed.usual, **changes}))
+    return str(path)
 
 
-def probe_of(kubeconfig: Path, *namespaces: str) -> str:
-    west = {"name": "west", "kubeconfig": str(kubeconfig), "namespaces": namespaces or None}
-    settings = Settings.model_validate(
-        {
-            "apim": [{"name": "a", "subscription": "s", "resource_group": "g", "service": "a"}],
-            "clusters": [west],
-            "environments": [{"name": "development"}],
-        }
-    )
-    secrets = Secrets.model_validate({"SLACK_BOT_TOKEN": "xoxb-1"})
-    return probes(settings, secrets)["cluster west"]()
-
-
-def grant(running: RunningCluster, *namespaces: str) -> None:
-    for item in rights(namespaces):
-        for subject in item.get("subjects", ()):
-            subject["name"] = "bot"
-        running.wait(running.cluster.apply([item]))
-
-
-def test_without_the_right_to_watch_gateways_it_is_said_what_is_missing(
-    running: RunningCluster,
+def test_for_programs_there_is_one_json_object_on_standard_output_and_nothing_else(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(Unavailable) as error:
-        cluster_probe(running, "bot")
-    assert "is not allowed to list deployments, watch deployments, list pods, watch pods" in str(
-        error.value
-    )
-    assert "Bind the ClusterRole (docs/install.md)" in str(error.value)
+    assert main(["check", "--json", "--config", config_of(bed, monkeypatch)]) == 0
+    printed = capfd.readouterr()
+    told = json.loads(printed.out)
+    assert printed.err == ""
+    assert told["works"] is True
+    assert {"slack", "redis", "cluster west", "clock"} <= {each["name"] for each in told["results"]}
+    for each in told["results"]:
+        assert set(each) == {"name", "status", "detail", "remedy"}
+        assert each["status"] in ("ok", "warn", "fail")
+    wrong = config_of(bed, monkeypatch, warnings={"channel": "C0NOWHERE"})
+    assert main(["check", "--json", "--config", wrong]) == 1
+    told = json.loads(capfd.readouterr().out)
+    assert told["works"] is False
+    (failed,) = [each for each in told["results"] if each["status"] == "fail"]
+    assert failed["name"] == "channel C0NOWHERE"
+    assert failed["remedy"].startswith("Invite it there")
 
 
-def test_it_is_told_where_gateways_may_be_changed(running: RunningCluster) -> None:
-    grant(running)
-    assert cluster_probe(running, "bot").endswith("may change gateways in no namespace")
-    grant(running, "dev")
-    assert cluster_probe(running, "bot").endswith("may change gateways in dev")
-
-
-def test_where_namespaces_are_listed_each_is_proved_by_its_role(running: RunningCluster) -> None:
-    with pytest.raises(
-        Unavailable, match=r"“dev” does not exist .* or the bot has no Role"
-    ) as none:
-        cluster_probe(running, "bot", "dev")
-    assert "Bind the Role for listed namespaces" in none.value.remedy
-    bind(running, "dev")
-    assert cluster_probe(running, "bot", "dev").endswith("namespace dev; may change gateways there")
-    with pytest.raises(Unavailable, match="prod: Namespace “prod” does not exist") as some:
-        cluster_probe(running, "bot", "dev", "prod")
-    assert some.value.meaning.endswith("No problems in dev.")
-
-
-def test_of_a_role_that_lacks_something_it_is_said_what(running: RunningCluster) -> None:
-    bind(running, "dev")
-    less = role("dev", [each for each in IN_NAMESPACE if each.resources != ("events",)])
-    running.wait(running.cluster.apply([less]))
-    with pytest.raises(Doubtful, match="dev: The bot is not allowed to list events"):
-        cluster_probe(running, "bot", "dev")
-    less = role("dev", [each for each in IN_NAMESPACE if "networkpolicies" not in each.resources])
-    running.wait(running.cluster.apply([less]))
-    with pytest.raises(
-        Doubtful, match="dev: The bot is not allowed to get networkpolicies, create"
-    ):
-        cluster_probe(running, "bot", "dev")
-    less = role("dev", [each for each in IN_NAMESPACE if each.resources != ("leases",)])
-    running.wait(running.cluster.apply([less]))
-    with pytest.raises(
-        Unavailable, match="is not allowed to get leases, create leases, update leases"
-    ):
-        cluster_probe(running, "bot", "dev")
-
-
-def test_rights_that_only_show_more_are_missed_with_a_warning(running: RunningCluster) -> None:
-    grant(running, "dev")
-    (role,) = [item for item in rights([]) if item["kind"] == "ClusterRole"]
-    role["rules"] = [rule for rule in role["rules"] if "statefulsets" not in rule["resources"]]
-    running.wait(running.cluster.apply([role]))
-    with pytest.raises(Doubtful) as doubt:
-        cluster_probe(running, "bot")
-    assert "may change gateways in dev." in str(doubt.value)
-    missing = "is not allowed to list statefulsets, watch statefulsets, list daemonsets, watch daemonsets in"
-    assert missing in str(doubt.value)
-
-
-def test_a_plugin_for_credentials_that_fails_is_told_in_its_own_words(
-    running: RunningCluster, tmp_path: Path
+def test_the_command_that_a_remedy_names_grants_all_that_is_missing(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer = Answer(stderr="AADSTS700016: there is no such application\nTrace ID: 7", status=1)
-    with Issuer(tmp_path, lambda _: answer) as issuer:
-        with pytest.raises(Unavailable) as error:
-            probe_of(running.kubeconfig_of(issuer.user(), "kubeconfig-of-plugin"))
-        assert str(error.value).startswith(
-            f"The plugin “{issuer.program.name}” of cluster “west” failed: "
-            "AADSTS700016: there is no such application. Its exit status is 1. Ask whoever"
-        )
+    config = config_of(bed, monkeypatch, clusters=[bed.west("stranger", context="west")])
+    assert main(["check", "--json", "--config", config]) == 1
+    results = json.loads(capfd.readouterr().out)["results"]
+    lines = [each for each in results if each["name"] == "rights on cluster west"]
+    (granting,) = {each["remedy"] for each in lines if each["status"] == "fail"}
+    assert granting.startswith("Grant it with: `gateway-bot k8s-manifest --config ")
+    manifest, _, applying = granting.partition("`")[2].rstrip("`").partition(" | ")
+    assert applying == "kubectl --context west apply --server-side -f -"
+    assert main(shlex.split(manifest)[1:]) == 0
+    objects = list(yaml.safe_load_all(capfd.readouterr().out))
+    bed.cluster.wait(bed.cluster.cluster.apply(objects))
+    assert main(["check", "--config", config]) == 0
+    assert "warn  " not in capfd.readouterr().out
+
+
+def test_settings_that_cannot_be_read_have_a_status_of_their_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(tmp_path / "missing.yaml")
+    assert main(["check", "--config", missing]) == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "cannot be read" in printed.err
+    assert main(["check", "--json", "--config", missing]) == 2
+    told = json.loads(capfd.readouterr().out)
+    assert told["works"] is False
+    assert told["results"][0]["name"] == "settings"
+
+
+def test_a_warning_is_no_failure() -> None:
+    good, doubtful = ok("a", "b"), warn("c", "d.", "Do it.")
+    assert exit_status([good, doubtful]) == 0
+    assert exit_status([good, fail("e", "f", "g"), doubtful]) == 1
+    assert for_people([good, doubtful]) == "ok    a: b\nwarn  c: d. Do it.\n"
+    assert json.loads(for_programs([doubtful]))["works"] is True
+
+
+def test_whatever_happens_to_one_proof_the_others_are_reported_in_their_order() -> None:
+    ended = threading.Event()
+
+    def hangs() -> list[Result]:
+        ended.wait(60)
+        return []
+
+    def breaks() -> list[Result]:
+        raise KeyError("a token that must not be shown")
+
+    def refuses() -> str:
+        raise Unavailable("It is away.", meaning="So it is.", remedy="Wait.")
+
+    results = all_of(
+        {"hangs": hangs, "breaks": breaks, "refuses": one("refuses", refuses),
+         "works": one("works", lambda: "fine")},
+        seconds=0.5,
+    )  # fmt: skip
+    ended.set()
+    assert [r.name for r in results] == ["hangs", "breaks", "refuses", "works"]
+    assert [r.status.value for r in results] == ["fail", "fail", "fail", "ok"]
+    assert "a token" not in for_people(results)
+    assert "KeyError" in results[1].detail
+    assert (results[2].detail, results[2].remedy) == ("It is away. So it is.", "Wait.")
+
+
+def test_each_command_of_the_acl_is_tried_and_no_other() -> None:
+    tried = {name for name, _ in sent("x", cluster=True, replicas=True)}
+    assert tried | set(CONNECTING) == {*COMMANDS, *CLUSTER, *REPLICAS}
+    alone = {name for name, _ in sent("x", cluster=False, replicas=False)}
+    assert alone | set(CONNECTING) == set(COMMANDS)
+
+
+def test_nothing_is_left_behind_neither_in_redis_nor_in_azure(bed: CheckBed) -> None:
+    before = bed.arm.azure.snapshot()["services"][SERVICE.lower()]
+    shown = bed.arm.token()
+    setup = bed.azure_as("owner-app")
+    setup.settings["rotation"] = {"regenerate_keys": True}
+    results = bed.check(setup, "redis", "API")
+    assert {result.status for result in results} == {Status.OK}
+    assert bed.redis().keys("*") == []
+    assert bed.arm.azure.snapshot()["services"][SERVICE.lower()] == before
+    assert bed.arm.token()[:20] == shown[:20]
+
+
+def test_a_minimal_user_of_redis_is_refused_nothing_by_the_check(bed: CheckBed) -> None:
+    client = bed.redis()
+    client.execute_command("ACL LOG", "RESET")
+    setup = Setup({"redis": {"url": bed.redis_user()}})
+    assert {result.status for result in bed.check(setup, "redis", "clock")} == {Status.OK}
+    assert client.execute_command("ACL LOG") == []
+
+
+def test_rights_are_listed_as_a_person_reads_them() -> None:
+    rights = [
+        *(Right(verb, "apps", "deployments") for verb in ("create", "patch", "delete")),
+        *(Right(verb, "", "services") for verb in ("create", "patch", "delete")),
+        Right("get", "", "pods/log"),
+    ]
+    assert listed(rights) == "create, patch or delete deployments or services; get pods/log"
+
+
+def test_a_command_in_a_remedy_names_the_settings_file_where_it_is_another() -> None:
+    assert command("azure-role", Path("gateway-bot.yaml")) == "`gateway-bot azure-role`"
+    told = command("azure-role", Path("/etc/my bot.yaml"), "--json", into=("kubectl", "apply"))
+    assert told == "`gateway-bot azure-role --config '/etc/my bot.yaml' --json | kubectl apply`"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "status"),
+    [(0.0, Status.OK), (3.0, Status.OK), (-20.0, Status.WARN), (400.0, Status.FAIL)],
+)
+def test_this_machines_clock_is_compared_with_all_others(
+    ahead: float, status: Status, bed: CheckBed
+) -> None:
+    settings = Settings.model_validate(bed.usual)
+    secrets = Secrets.model_validate({"SLACK_BOT_TOKEN": BOT_TOKEN})
+    prove = clock.proofs(settings, secrets, here=lambda: time.time() + ahead)["clock"]
+    (result,) = prove()
+    assert result.status is status, result
+    for name in ("Redis", "Slack", "Azure"):
+        assert name in result.detail
+    if status is Status.FAIL:
+        assert result.remedy.startswith("Set this clock right with NTP")
 
 
 def test_in_http_mode_all_four_urls_that_slack_needs_are_named() -> None:
-    settings = Settings.model_validate(
-        {
-            "slack": {"mode": "http", "http": {"path": "/here"}},
-            "apim": [{"name": "a", "subscription": "s", "resource_group": "g", "service": "a"}],
-            "clusters": [{"name": "west", "context": "west"}],
-            "environments": [{"name": "development"}],
-        }
-    )
-    said = _http_mode(settings)
+    slack = {"mode": "http", "http": {"path": "/here"}}
+    said = http_mode(Settings.model_validate({**PLAIN, "slack": slack}))
     assert "four URLs that end in /here" in said
     assert "commands, interactivity, options load and events" in said
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"is_enterprise_install": True, "bot_id": "B1"}, "a whole Enterprise organization"),
+        ({"user": "ana"}, "the token of a person"),
+    ],
+)
+def test_a_token_that_is_no_bots_in_one_workspace_is_refused(
+    answer: dict[str, object], said: str
+) -> None:
+    with pytest.raises(Unavailable, match=said):
+        signed_in(answer)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +236,14 @@ def test_a_channel_of_production_is_doubtful_where_others_read_it(
     channel: dict[str, bool], said: str
 ) -> None:
     if not said:
-        _not_shared(channel)
+        not_shared(channel)
         return
     with pytest.raises(Doubtful, match=said):
-        _not_shared(channel)
+        not_shared(channel)
+
+
+def test_a_doubt_is_a_warning() -> None:
+    def doubts() -> str:
+        raise Doubtful("Perhaps.", remedy="Look.")
+
+    assert found("x", doubts) == Result("x", Status.WARN, "Perhaps.", "Look.")

@@ -39,8 +39,13 @@ def test_every_connection_is_proved(demo: Demo) -> None:
         "ok    slack Socket Mode",
         "ok    approvers of production-west: 1 of 2 people approve",
         "ok    approvers of production-east: 2 of 2 people approve",
+        "ok    slack scopes: the app has all",
         "ok    redis: Valkey",
+        "ok    redis rights: every command",
+        "ok    redis durability: appendonly yes",
         "ok    API Management contoso: 4 self-hosted gateways",
+        "; may generate tokens and regenerate keys",
+        "ok    clock: agrees with Redis, Slack and Azure",
         # Somebody of Fabrikam is in it.
         "warn  channel C0GWALERTS: It is shared with another workspace through Slack Connect.",
         "ok    cluster west: Kubernetes",

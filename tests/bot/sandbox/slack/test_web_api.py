@@ -1,5 +1,8 @@
 """Tokens, scopes, look-ups and conversations of the Web API."""
 
+import dataclasses
+import email.utils
+import time
 from typing import Any
 
 import pytest
@@ -52,6 +55,22 @@ def test_a_call_is_refused_by_name(
     assert reply.status_code == 200
     assert reply.json()["ok"] is False
     assert reply.json()["error"] == error
+
+
+def test_an_app_level_token_without_its_scope_opens_no_connection() -> None:
+    app = dataclasses.replace(app_config(), app_token_scopes=())
+    with running(workspace(app)) as person:
+        headers = {"Authorization": f"Bearer {APP_TOKEN}"}
+        url = f"{person.slack.api_url}apps.connections.open"
+        body = requests.post(url, headers=headers, timeout=30).json()
+    assert (body["error"], body["needed"]) == ("missing_scope", "connections:write")
+
+
+def test_answers_are_dated_by_slacks_own_clock(person: Person) -> None:
+    person.call(lambda: person.slack.faults.set("clock", "3 minutes ahead"))
+    answer = requests.get(f"{person.slack.api_url}api.test", timeout=30)
+    told = email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    assert 100 < told - time.time() < 200
 
 
 def test_a_missing_scope_is_named() -> None:
