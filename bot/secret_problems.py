@@ -122,7 +122,7 @@ def _required(needs: Needs) -> Iterator[tuple[str, str]]:
 
 
 def form_problems(variable: str, value: str) -> Iterator[Problem]:
-    """What is wrong with the value of one variable by itself."""
+    """What is wrong with the value of one variable, whatever the others are."""
     bare = value.strip()
     if variable in _BARE and value != bare:
         where = "ends" if value.startswith(bare[:1]) else "begins"

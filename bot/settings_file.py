@@ -220,7 +220,7 @@ def _usual(rows: list[str], start: int) -> Iterator[tuple[int, str, str]]:
             yield (
                 number,
                 "# begins a comment, so the bracket before it is never closed.",
-                "Put what begins with # in quotes; a channel is given by its ID, such as C0123ABCD.",
+                "Put a value that begins with # in quotes; a channel is given by its ID, such as C0123ABCD.",
             )
 
 

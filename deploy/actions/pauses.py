@@ -39,7 +39,7 @@ local readable, pause = pcall(cjson.decode, redis.call('HGET', KEYS[1], ARGV[1])
 if not readable or type(pause) ~= 'table' or type(pause['until']) ~= 'number' then return 0 end
 return pause['until'] * 1000 <= now and redis.call('HDEL', KEYS[1], ARGV[1]) or 0
 """
-"""KEYS the pauses; ARGV the field of one, which may have begun anew since somebody saw that it was over."""
+"""KEYS the pauses; ARGV the field of one, which may have been set anew since somebody saw that it was over."""
 
 
 @dataclass(frozen=True)

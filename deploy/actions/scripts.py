@@ -337,7 +337,7 @@ set('state', 'approved', 'progress', why)
 tell('held back', owner, '')
 return snapshot('done')
 """
-"""A run that has begun nothing gives it back. What was stopped only has to be ended."""
+"""A run that started nothing gives it back. What was stopped only has to be ended."""
 
 FINISH = """
 if field('state') == ARGV[3] and field('owner') == ARGV[1] and field('fence') == ARGV[2] then
