@@ -25,6 +25,7 @@ from bot.sandbox.slack.blocks import (
 )
 from deploy.access import Frozen, Standing
 from deploy.actions.action import State
+from deploy.actions.pauses import CLUSTER, Pause
 from deploy.errors import Ambiguous
 from deploy.health.live_messages import Ending, LiveMessage
 from deploy.images.support import Support, support
@@ -238,6 +239,16 @@ REPLIES: Mapping[str, Callable[[Largest], Iterator[Message]]] = {
         progress.working(True, x.text(900), [Wait(x.text(80), x.text(200))] * 9)
     ),
     "refusals.gone": lambda x: _of(refusals.gone()),
+    "refusals.paused": lambda x: _of(
+        *(
+            refusals.paused(
+                Pause(CLUSTER, "west", x.text(300), x.text(300), NOW, NOW),
+                x.action(State.RUNNING),
+                kind,
+            )
+            for kind in ("rollback", "delete")
+        )
+    ),
     "refusals.planned_already": lambda x: _of(refusals.planned_already(x.action(State.PENDING))),
     "refusals.refused": lambda x: _of(
         *(refusals.refused("already", x.action(state)) for state in STATES),
