@@ -81,7 +81,7 @@ def test_a_mistake_in_the_settings_is_one_sentence_without_a_traceback(tmp_path:
     path.write_text("slack: {mode: pigeon}")
     for command in ("run", "check"):
         done = gateway_bot(command, "--config", str(path))
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "slack.mode" in done.stderr
         assert "Traceback" not in done.stderr
 
