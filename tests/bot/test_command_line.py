@@ -79,9 +79,9 @@ def test_what_installs_the_bot_is_printed_without_a_secret_or_a_connection(tmp_p
 def test_a_mistake_in_the_settings_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
     path = tmp_path / "gateway-bot.yaml"
     path.write_text("slack: {mode: pigeon}")
-    for command, status in (("run", 1), ("check", 2)):
+    for command in ("run", "check"):
         done = gateway_bot(command, "--config", str(path))
-        assert done.returncode == status
+        assert done.returncode == 2
         assert "slack.mode" in done.stderr
         assert "Traceback" not in done.stderr
 
