@@ -37,6 +37,10 @@ class Right:
     needed: bool = True
 
 
+_EVERY = Right("*", "*", "*")
+"""Stands before the rights of a Role of which none is granted."""
+
+
 def proofs(settings: Settings, config: Path) -> dict[str, Prove]:
     """A proof for each cluster."""
     return {f"cluster {each.name}": _proving(each, settings, config) for each in settings.clusters}
@@ -71,10 +75,12 @@ class _Proof:
         self._config = config
         self._name = f"cluster {of.name}"
         self._rights = f"rights on cluster {of.name}"
+        self._serves_rollouts = False
 
     def results(self) -> list[Result]:
         """The cluster itself first, then a line for each group of rights that are missing."""
         version = self._cluster.version()
+        self._serves_rollouts = self._cluster.serves("Rollout")
         absent: list[Result] = []
         there = [n for n in sorted(named_in(self._of, self._settings)) if self._is_there(n, absent)]
         if self._of.namespaces:
@@ -136,13 +142,7 @@ class _Proof:
     def _missing(self, grants: Sequence[Grant]) -> Mapping[Grant, list[Right]]:
         """What is not granted, all of it asked for at once, as many at a time as a cluster's client
         does."""
-        served = self._cluster.serves("Rollout")
-        asked = [
-            (grant, right)
-            for grant in grants
-            for right in _rights_of(grant)
-            if served or right.group != _ARGO
-        ]
+        asked = [(grant, right) for grant in grants for right in self._asked(grant)]
         may = self._cluster.at_once(
             [self._asking(right, grant.namespace) for grant, right in asked]
         )
@@ -151,6 +151,16 @@ class _Proof:
             if not granted:
                 missing.setdefault(grant, []).append(right)
         return missing
+
+    def _asked(self, grant: Grant) -> list[Right]:
+        """The rights of a Role, without those on what the cluster does not have."""
+        return [
+            Right(verb, rights.group, resource, rights.needed)
+            for rights in grant.rights
+            for resource in rights.resources
+            for verb in rights.verbs
+            if rights.group != _ARGO or self._serves_rollouts
+        ]
 
     def _asking(self, right: Right, namespace: str | None) -> Callable[[], bool]:
         resource, _, subresource = right.resource.partition("/")
@@ -163,6 +173,9 @@ class _Proof:
         limited: list[Result] = []
         groups: dict[tuple[Right, ...], list[Grant]] = {}
         for grant, rights in missing.items():
+            if rights == self._asked(grant):
+                groups.setdefault((_EVERY, *rights), []).append(grant)
+                continue
             names = self._gateways_by_name(grant, rights)
             if names:
                 limited.append(self._only_tokens(grant, rights, names))
@@ -200,7 +213,8 @@ class _Proof:
 
     def _short(self, rights: Sequence[Right], grants: Sequence[Grant]) -> Result:
         """One line for the same rights that are missing in one place or several."""
-        happened = f"The bot may not {listed(rights)} {self._where(grants)}."
+        lacks = "has none of its rights" if rights[0] is _EVERY else f"may not {listed(rights)}"
+        happened = f"The bot {lacks} {self._where(grants)}."
         remedy = f"Grant it with: {self._command(grants)}"
         if not rights[0].needed:
             return warn(
@@ -248,15 +262,6 @@ class _Proof:
         context = ["--context", self._of.context] if self._of.context else []
         apply = ["kubectl", *context, "apply", "--server-side", "-f", "-"]
         return command("k8s-manifest", self._config, *words, into=apply)
-
-
-def _rights_of(grant: Grant) -> list[Right]:
-    return [
-        Right(verb, rights.group, resource, rights.needed)
-        for rights in grant.rights
-        for resource in rights.resources
-        for verb in rights.verbs
-    ]
 
 
 def listed(rights: Sequence[Right]) -> str:
