@@ -69,8 +69,8 @@ class Asked:
         (60.0, None, Outcome.SLOW),
         (0.1, REFUSED, Outcome.REFUSING),
         (60.0, REFUSED, Outcome.REFUSING),
-        (7.9, GONE, Outcome.UNAVAILABLE),
-        (8.0, GONE, Outcome.HANGING),
+        (2.4, GONE, Outcome.UNAVAILABLE),
+        (2.5, GONE, Outcome.HANGING),
     ],
 )
 def test_an_answer_is_judged_by_its_time_and_its_error(
@@ -86,7 +86,7 @@ def test_an_outage_has_lasted_since_the_first_question_that_met_it() -> None:
     assert (probe.condition, probe.words, probe.answers) == (None, "not asked yet", False)
     probe.turn()
     assert probe.words == "ok"
-    for at, takes in ((100, 1), (110, 3), (120, 5)):
+    for at, takes in ((100, 1), (110, 2), (120, 1.5)):
         clock.at, service.takes, service.fails = at, takes, GONE
         probe.turn()
         assert probe.condition is not None
