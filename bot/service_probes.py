@@ -46,10 +46,11 @@ class Outcome(StrEnum):
 @dataclass(frozen=True)
 class Limits:
     """Seconds. What takes longer than `slow` to answer is slow. What fails after `silent` or later
-    hung; what fails sooner said so. A question without an answer after `hanging` hangs."""
+    hung: no client waits less for a connection with TLS. What fails sooner said so. A question without
+    an answer after `hanging` hangs."""
 
     slow: float = 2.0
-    silent: float = 8.0
+    silent: float = 2.5
     hanging: float = 8.0
 
 

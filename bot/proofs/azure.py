@@ -98,7 +98,7 @@ def _denied(
 ) -> Result:
     return fail(
         name,
-        f"The bot may not {what} of {instance.name}: its identity has no role there with the action "
+        f"The bot is not allowed to {what} of {instance.name}: its identity has no role there with the action "
         f"{error.action}.",
         f"Create and assign the role with the commands that {printing} prints. A new assignment takes "
         "effect within ten minutes.",

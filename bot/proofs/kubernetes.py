@@ -201,7 +201,7 @@ class _Proof:
         if lacks:
             return fail(
                 self._rights,
-                f"In {where} the bot keeps tokens alone, and may not {listed(lacks)}.",
+                f"In {where} the bot keeps tokens alone, and is not allowed to {listed(lacks)}.",
                 "Compare its Role with “Only tokens” in docs/install.md.",
             )
         return warn(
@@ -240,7 +240,7 @@ class _Proof:
         patterns = ", ".join(patterns_of(self._of, self._settings)) or "none"
         return fail(
             self._rights,
-            f"The bot may not patch deployments in any namespace of cluster {self._of.name} that the "
+            f"The bot is not allowed to patch deployments in any namespace of cluster {self._of.name} that the "
             f"settings cover ({patterns}). It cannot deploy or change gateways there.",
             f"Grant it with: {self._command([])}",
         )

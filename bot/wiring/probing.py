@@ -65,7 +65,7 @@ def ask_cluster(cluster: Cluster) -> None:
     """Its version, as somebody who is signed in. Refused where it rejects the bot's credentials,
     Unavailable where it does not answer."""
     try:
-        cluster.version()
+        cluster.reach()
     except NotGranted:
         raise
     except Refused:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from deploy.background import reported
 from deploy.breaker import Breaker
 from deploy.errors import InvalidInput, NotFound, Unavailable
-from deploy.kube.api_errors import AlreadyExists
+from deploy.kube.api_errors import AlreadyExists, error_from
 from deploy.kube.breaking import BreakingConnection
 from deploy.kube.connection import Connection, Query, Stream, Timeouts
 from deploy.kube.kinds import ResourceKind, kind_of
@@ -330,6 +330,12 @@ class Cluster(PodReads, PlaceReads, Reviews):
                 answered=True,
             )
         return str(found)
+
+    def reach(self) -> None:
+        """Ask for the version once, whatever it is; nothing is repeated."""
+        status, body = self._connection.answer("/version")
+        if status >= 300:
+            raise error_from(self.name, status, body, what="its version")
 
     def begin(self, call: Callable[[], T]) -> Future[T]:
         """Start one call beside others; its result or error is the future's."""

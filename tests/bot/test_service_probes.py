@@ -69,8 +69,8 @@ class Asked:
         (60.0, None, Outcome.SLOW),
         (0.1, REFUSED, Outcome.REFUSING),
         (60.0, REFUSED, Outcome.REFUSING),
-        (7.9, GONE, Outcome.UNAVAILABLE),
-        (8.0, GONE, Outcome.HANGING),
+        (2.4, GONE, Outcome.UNAVAILABLE),
+        (2.5, GONE, Outcome.HANGING),
     ],
 )
 def test_an_answer_is_judged_by_its_time_and_its_error(
@@ -86,7 +86,7 @@ def test_an_outage_has_lasted_since_the_first_question_that_met_it() -> None:
     assert (probe.condition, probe.words, probe.answers) == (None, "not asked yet", False)
     probe.turn()
     assert probe.words == "ok"
-    for at, takes in ((100, 1), (110, 3), (120, 5)):
+    for at, takes in ((100, 1), (110, 2), (120, 1.5)):
         clock.at, service.takes, service.fails = at, takes, GONE
         probe.turn()
         assert probe.condition is not None
@@ -209,21 +209,24 @@ def slack(url: str) -> Callable[[], None]:
     return lambda: ask_slack(WebClient(token="xoxb-x", base_url=f"{url}/", timeout=1))
 
 
-def azure(url: str) -> Callable[[], None]:
+def azure(url: str, timeout: tuple[float, float] = (1, 1)) -> Callable[[], None]:
     """Asks an Azure there, signed in already."""
     credential: Any = type(
         "Signed", (), {"get_token": lambda self, *s: type("T", (), {"token": "t"})}
     )()
-    arm = ArmClient(requests.Session(), credential, endpoint=url, timeout=(1, 1)).asking_once()
+    arm = ArmClient(requests.Session(), credential, endpoint=url, timeout=timeout).asking_once()
     return lambda: arm.reach(INSTANCE)
 
 
-def cluster(url: str, tmp_path: Path) -> Callable[[], None]:
+_SHORT = Timeouts(1, 1, 0.1)
+
+
+def cluster(url: str, tmp_path: Path, timeouts: Timeouts = _SHORT) -> Callable[[], None]:
     """Asks a cluster there."""
-    return lambda: ask_cluster(_cluster(url, tmp_path))
+    return lambda: ask_cluster(_cluster(url, tmp_path, timeouts))
 
 
-def _cluster(url: str, tmp_path: Path) -> Cluster:
+def _cluster(url: str, tmp_path: Path, timeouts: Timeouts) -> Cluster:
     config = {
         "clusters": [{"name": "west", "cluster": {"server": url}}],
         "contexts": [{"name": "west", "context": {"cluster": "west", "user": "u"}}],
@@ -233,7 +236,7 @@ def _cluster(url: str, tmp_path: Path) -> Cluster:
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(config))
     path.chmod(0o600)
-    return connect_cluster("west", kubeconfig=path, timeouts=Timeouts(1, 1, 0.1))
+    return connect_cluster("west", kubeconfig=path, timeouts=timeouts)
 
 
 @pytest.mark.parametrize(
@@ -310,6 +313,19 @@ def test_nobody_at_a_port_is_told_from_somebody_who_never_answers(
     assert outcome_of(asking(free_port())) is Outcome.UNAVAILABLE
     with silent_peer() as port:
         assert outcome_of(asking(port), SOON) is Outcome.HANGING
+
+
+@pytest.mark.parametrize("which", ["azure", "cluster"])
+def test_a_service_that_hangs_in_the_handshake_hangs_by_the_limits_of_the_bot(
+    tmp_path: Path, which: str
+) -> None:
+    with silent_peer() as port:
+        url = f"https://127.0.0.1:{port}"
+        asking = {
+            "azure": azure(url, timeout=(5, 20)),
+            "cluster": cluster(url, tmp_path, Timeouts()),
+        }[which]
+        assert outcome_of(asking, Limits()) is Outcome.HANGING
 
 
 @pytest.fixture

@@ -49,15 +49,15 @@ def one_of_two_instances(bed: CheckBed) -> Setup:
 AZURE = (
     Broken("the role lacks generateToken", lambda bed: bed.azure_as(azure.READER),
            "rights on API Management contoso",
-           "may not generate tokens of contoso: its identity has no role there with the action "
+           "is not allowed to generate tokens of contoso: its identity has no role there with the action "
            "Microsoft.ApiManagement/service/gateways/generateToken/action", "`gateway-bot azure-role`"),
     Broken("the role lacks read", lambda bed: bed.azure_as(azure.MINTER), "API Management contoso",
-           "may not read gateways of contoso", "within ten minutes"),
+           "is not allowed to read gateways of contoso", "within ten minutes"),
     Broken("no role is assigned", lambda bed: bed.azure_as(azure.APP), "API Management contoso",
-           "may not read gateways of contoso", "azure-role",
+           "is not allowed to read gateways of contoso", "azure-role",
            along=("rights on API Management contoso",)),
     Broken("keys are to be regenerated, and the role does not allow it", regenerating,
-           "rights on API Management contoso", "may not regenerate keys of contoso", "azure-role"),
+           "rights on API Management contoso", "is not allowed to regenerate keys of contoso", "azure-role"),
     Broken("the client secret is wrong",
            lambda bed: Setup(secrets={"AZURE_CLIENT_SECRET": "wrong"}), "API Management contoso",
            "rejected the bot's credentials", "AZURE_CLIENT_SECRET"),
