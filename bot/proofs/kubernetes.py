@@ -213,7 +213,11 @@ class _Proof:
 
     def _short(self, rights: Sequence[Right], grants: Sequence[Grant]) -> Result:
         """One line for the same rights that are missing in one place or several."""
-        lacks = "has none of its rights" if rights[0] is _EVERY else f"may not {listed(rights)}"
+        lacks = (
+            "has none of its rights"
+            if rights[0] is _EVERY
+            else f"is not allowed to {listed(rights)}"
+        )
         happened = f"The bot {lacks} {self._where(grants)}."
         remedy = f"Grant it with: {self._command(grants)}"
         if not rights[0].needed:

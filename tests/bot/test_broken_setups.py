@@ -144,12 +144,12 @@ CLUSTERS = (
     Broken("the token of a kubeconfig is wrong", kubeconfig(token="nobody"), "cluster west",
            "rejected the bot's credentials", "renew them"),
     Broken("the bot may not be whom the kubeconfig says", kubeconfig(**{"token": "bot", "as": "x"}),
-           "cluster west", "may not impersonate the user", "remove `as`"),
+           "cluster west", "is not allowed to impersonate the user", "remove `as`"),
     Broken("the kubeconfig is missing", no_kubeconfig, "cluster west", "there is no file",
            "Check the path"),
     Broken("the kubeconfig lacks the context", a_missing_context, "cluster west",
            "it has no context “elsewhere”", "the context in the settings"),
-    Broken("a cluster refuses connections", a_cluster_that_is_away, "cluster west", "refused", ""),
+    Broken("a cluster refuses connections", a_cluster_that_is_away, "cluster west", "it refuses connections", ""),
     Broken("one of two clusters cannot be used", one_of_two_clusters, "cluster east", "missing", ""),
 )  # fmt: skip
 
