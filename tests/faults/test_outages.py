@@ -191,7 +191,7 @@ def test_an_outage_is_said_in_words_metrics_and_alerts_and_the_bot_lives(
         # Start.
         with having(stage, part, trouble):
             stage.launch_bot()
-            until(health.is_up, "the health port", 120)
+            until(health.is_up, "the health port", 240)
             is_said(health, part, trouble)
         until(health.is_well, "a bot of which nothing is wrong", 180)
         # Idle.
