@@ -2,13 +2,13 @@
 settings say."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
 from bot.clients import environments_of, operator_channels
@@ -28,16 +28,6 @@ _ASKED = 100
 _APP_OF_TOKEN = re.compile(r"xapp-[0-9]+-(A[A-Z0-9]+)-")
 """An app-level token has the id of its app in it."""
 _TOKENS = "at https://api.slack.com/apps, under"
-_REMEDIES: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"),
-        "Install the app in the workspace, and copy its token again: the bot token (xoxb-) "
-        f"{_TOKENS} OAuth & Permissions, the app-level token (xapp-) under Basic Information.",
-    ),
-    "not_allowed_token_type": "SLACK_BOT_TOKEN begins with xoxb-, SLACK_APP_TOKEN with xapp-. "
-    "Check that neither has the other's value.",
-}
-"""By Slack's name of the error."""
 
 
 class Slack:
@@ -57,17 +47,13 @@ class Slack:
         client = WebClient(token=token or self.token, base_url=self.url, timeout=_TIMEOUT)
         try:
             return client.api_call(method, params=given)
-        except SlackApiError as error:
-            name = api_errors.name(error)
-            raise Unavailable(
-                f"Slack refused {method}: {name}.",
-                remedy=_REMEDIES.get(
-                    name,
-                    "Check the token, and compare its scopes with docs/slack-app-manifest.yaml.",
-                ),
-            ) from error
-        except (SlackClientError, OSError) as error:
-            raise Unavailable(f"Slack does not answer at {self.url}.") from error
+        except api_errors.FAILURES as error:
+            why = api_errors.trouble(error, self.url)
+            if isinstance(error, SlackApiError):
+                happened = f"Slack refused {method}: {why.what}."
+            else:
+                happened = f"Slack does not answer at {self.url}: {why.what}."
+            raise Unavailable(happened, remedy=why.remedy) from error
 
 
 def proofs(settings: Settings, secrets: Secrets, config: Path) -> dict[str, Prove]:
@@ -160,7 +146,7 @@ def _socket_mode(slack: Slack, secrets: Secrets) -> str:
     try:
         slack.call("apps.connections.open", token)
     except Unavailable as error:
-        if _error(error) == "missing_scope":
+        if _says(error, api_errors.lacks_scope):
             error.remedy = (
                 f"Make an app-level token with the scope connections:write {_TOKENS} Basic "
                 "Information, and set SLACK_APP_TOKEN to it."
@@ -269,7 +255,7 @@ def _able(slack: Slack, people: People) -> _Some:
         try:
             standing = team.standing(user)
         except Unavailable as error:
-            if _error(error) not in ("user_not_found", "user_not_visible"):
+            if not _says(error, api_errors.no_such_user):
                 raise
             amiss.append(f"The workspace has no user {user}.")
             continue
@@ -281,6 +267,10 @@ def _error(error: GatewayBotError) -> str:
     """Slack's name of what an error of ours was made of."""
     cause = error.__cause__
     return api_errors.name(cause) if isinstance(cause, SlackApiError) else ""
+
+
+def _says(error: GatewayBotError, what: Callable[[Exception], bool]) -> bool:
+    return isinstance(error.__cause__, Exception) and what(error.__cause__)
 
 
 def _with_doubt(said: str, some: _Some) -> str:
@@ -327,8 +317,7 @@ def _unread(error: Unavailable, channel: str) -> GatewayBotError:
     cause = error.__cause__
     if not isinstance(cause, SlackApiError):
         return error
-    name = api_errors.name(cause)
-    if name == "is_archived":
+    if api_errors.archived(cause):
         return Unavailable(
             f"The channel {channel} is archived.",
             remedy="Name another one in the settings, or restore it.",
@@ -339,7 +328,7 @@ def _unread(error: Unavailable, channel: str) -> GatewayBotError:
             remedy="Invite it there: `/invite @its-name`. If the channel does not exist, correct its "
             "ID in the settings.",
         )
-    if name == "missing_scope":
+    if api_errors.lacks_scope(cause):
         needed = str(cause.response.get("needed") or "groups:history")
         return Doubtful(
             f"The app lacks the scope {needed}, so whether the bot is in that channel is not known.",

@@ -4,13 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 
 from deploy.actions.action import State
-from deploy.changes.kinds import DELETE as KIND_DELETE
-from deploy.changes.kinds import ROLLBACK
+from deploy.changes.kinds import DELETE, ROLLBACK
 from handlers.actions.decisions import Needs, asked_by
 from handlers.slack.payloads import Click, Request
 from handlers.views import refusals
 from handlers.views.reply import Reply
-from handlers.views.ways_out import DELETE, KEEP_WAITING, ROLL_BACK
+from handlers.views.ways_out import KEEP_WAITING, ROLL_BACK, STOP_AND_DELETE
 
 _NOT_BEGUN = ("gone", "not-running", "expired")
 
@@ -28,7 +27,7 @@ def roll_back(needs: Needs, click: Click) -> Reply | None:
 
 def delete(needs: Needs, click: Click) -> Reply | None:
     """The same with the plan of the deletion: a gateway's first version has none to go back to."""
-    return _stop_and_plan(needs, click, KIND_DELETE)
+    return _stop_and_plan(needs, click, DELETE)
 
 
 def _stop_and_plan(needs: Needs, click: Click, kind: str) -> Reply | None:
@@ -83,7 +82,7 @@ def _cause(click: Click) -> str:
 
 CLICKS: Mapping[str, Callable[[Needs, Click], Reply | None]] = {
     ROLL_BACK: roll_back,
-    DELETE: delete,
+    STOP_AND_DELETE: delete,
     KEEP_WAITING: keep_waiting,
 }
 """What each button does, by its action_id."""

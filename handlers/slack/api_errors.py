@@ -152,6 +152,21 @@ _TOKENS: Mapping[str, tuple[str, str]] = {
 """What each error of a token means, and what to do; every method documents them."""
 
 
+def archived(error: Exception) -> bool:
+    """Whether the channel is archived."""
+    return name(error) == "is_archived"
+
+
+def lacks_scope(error: Exception) -> bool:
+    """Whether the app lacks a scope that the method needs."""
+    return name(error) == "missing_scope"
+
+
+def no_such_user(error: Exception) -> bool:
+    """Whether there is no such user, or none that the app may see."""
+    return name(error) in ("user_not_found", "user_not_visible")
+
+
 def wait(error: Exception) -> float:
     """For how many seconds Slack says to wait; 0 where it does not say."""
     if not isinstance(error, SlackApiError):

@@ -17,7 +17,7 @@ DECIDING = frozenset({APPROVE, CONFIRM, DENY, CANCEL, STOP})
 """The buttons that decide what becomes of the action."""
 REQUESTERS = frozenset({CANCEL, AGAIN, *fixes.ACTIONS})
 """The buttons that are for the requester alone, whatever is decided by whom."""
-STOPPING = frozenset({STOP, ways_out.ROLL_BACK, ways_out.DELETE, ways_out.KEEP_WAITING})
+STOPPING = frozenset({STOP, ways_out.ROLL_BACK, ways_out.STOP_AND_DELETE, ways_out.KEEP_WAITING})
 """The buttons of whoever may stop what runs."""
 JUDGED = frozenset({APPROVE, CONFIRM, DENY}) | STOPPING | REQUESTERS
 """The buttons that not everybody may click."""

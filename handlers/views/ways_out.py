@@ -7,8 +7,7 @@ roll back to. Each leads to a plan of its own, which somebody decides.
 import json
 
 from deploy.actions.action import Action
-from deploy.changes.kinds import DELETE as KIND_DELETE
-from deploy.changes.kinds import ROLLBACK
+from deploy.changes.kinds import DELETE, ROLLBACK
 from deploy.rollouts.ways_out import (
     FAILED,
     Stuck,
@@ -25,7 +24,7 @@ from handlers.views.words import ways_out as words
 from handlers.views.words.kinds import KIND_WORDS
 
 ROLL_BACK = "action_roll_back"
-DELETE = "action_stop_and_delete"
+STOP_AND_DELETE = "action_stop_and_delete"
 KEEP_WAITING = "action_keep_waiting"
 
 
@@ -60,7 +59,7 @@ def of_running(action: Action, title: str, carried: str) -> list[Block]:
         buttons.append(_stop_and(words.ROLL_BACK, ROLL_BACK, label, ROLLBACK, carried))
     if is_first(action):
         label = f"Stop and delete: {title}"
-        buttons.append(_stop_and(words.DELETE, DELETE, label, KIND_DELETE, carried))
+        buttons.append(_stop_and(words.DELETE, STOP_AND_DELETE, label, DELETE, carried))
     if not waits_anyway(action):
         value = json.dumps({**json.loads(carried), "cause": found.cause})
         buttons.append(button(words.KEEP_WAITING, KEEP_WAITING, value))

@@ -135,11 +135,11 @@ def no_approvers(bed: CheckBed) -> Setup:
 
 SLACK = (
     Broken("the bot token is wrong", secrets(SLACK_BOT_TOKEN="xoxb-wrong"), "slack",
-           "Slack refused auth.test: invalid_auth.", "copy its token again",
+           "the token is wrong, invalid_auth", "Copy it from the settings of the Slack app",
            along=("approvers of production", "channel C0OPS")),
     Broken("the tokens are swapped",
            secrets(SLACK_BOT_TOKEN="xapp-1-app", SLACK_APP_TOKEN="xoxb-1-bot"), "slack",
-           "not_allowed_token_type", "SLACK_BOT_TOKEN begins with xoxb-",
+           "not_allowed_token_type", "SLACK_BOT_TOKEN takes a bot token",
            along=("slack Socket Mode", "approvers of production", "channel C0OPS")),
     Broken("the app may not answer", scopes("chat:write"), "slack scopes",
            "The app lacks chat:write (to answer).", "`gateway-bot slack-manifest --mode socket`"),

@@ -207,7 +207,7 @@ def test_a_write_that_was_never_sent_is_not_noted(server: Scripted, west: Cluste
     unconfirmed = Unconfirmed()
     server.http.shutdown()
     server.http.server_close()
-    with pytest.raises(Unavailable, match="refused"):
+    with pytest.raises(Unavailable, match="refuses connections"):
         west.guarded(Guard(), unconfirmed).create(LIVE)
     assert unconfirmed.names() == ()
 

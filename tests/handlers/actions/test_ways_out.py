@@ -14,7 +14,7 @@ from deploy.observed.causes import Cause
 from handlers.actions import decisions, ways_out
 from handlers.slack.payloads import Request
 from handlers.views.text import date
-from handlers.views.ways_out import DELETE, KEEP_WAITING, ROLL_BACK
+from handlers.views.ways_out import KEEP_WAITING, ROLL_BACK, STOP_AND_DELETE
 from tests.support import actions
 from tests.support.changes import PROD, Changes
 from tests.support.clicks import clicked, heard
@@ -135,18 +135,20 @@ def test_a_click_after_the_plan_is_there_says_that_it_is_open_and_shows_it(desk:
 def test_a_first_version_is_stopped_and_its_deletion_planned(desk: Desk) -> None:
     desk.begins()
     desk.changes.pauses.append(Pause(CLUSTER, PROD.cluster))
-    assert "because the deletion could not start before" in desk.click(DELETE, "U1", at="0.5")
+    assert "because the deletion could not start before" in desk.click(
+        STOP_AND_DELETE, "U1", at="0.5"
+    )
     assert (desk.action.stop_by, desk.accepted) == ("", [])
     desk.changes.pauses.clear()
-    assert desk.click(DELETE, "U1") == ""
+    assert desk.click(STOP_AND_DELETE, "U1") == ""
     assert desk.action.stop_by == "U1"
     assert [(asked.verb, asked.gateway) for asked in desk.accepted] == [("delete", str(PROD))]
     asked = actions.REQUESTS["delete"]
     actions.ask(desk.store, "BBBBBB", kind="delete", requester="U1", ref=PROD, request=asked)
-    assert "The deletion of `west/prod" in desk.click(DELETE, "U1", at="9.0")
+    assert "The deletion of `west/prod" in desk.click(STOP_AND_DELETE, "U1", at="9.0")
 
 
-@pytest.mark.parametrize("button", [ROLL_BACK, DELETE, KEEP_WAITING])
+@pytest.mark.parametrize("button", [ROLL_BACK, STOP_AND_DELETE, KEEP_WAITING])
 def test_nobody_else_stops_it_or_decides_to_wait_and_nothing_is_planned(
     desk: Desk, button: str
 ) -> None:
