@@ -381,7 +381,7 @@ SLACK = (
     Broken("the group of approvers does not exist", approvers(groups=["S0GONE"]),
            "approvers of production", "The workspace has no user group S0GONE.", "Add people"),
     Broken("one of two groups does not exist", approvers(groups=["S0APP", "S0GONE"]),
-           "approvers of production", "1 of 1 people approve. The workspace has no user group S0GONE.",
+           "approvers of production", "1 approval needed; 1 person can give it. The workspace has no user group S0GONE.",
            "Correct the settings", WARN),
     Broken("the group of approvers is empty", an_empty_group, "approvers of production",
            "The user group S0EMPTY has nobody in it.", "Add people"),
