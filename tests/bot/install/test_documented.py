@@ -69,6 +69,7 @@ def _settings(directory: Path) -> Path:
     (directory / "az").chmod(0o755)
     client = "00000000-0000-0000-0000-000000000002"
     env = {"PATH": f"{directory}:/usr/bin:/bin", "CLIENT_ID": client}
+    env |= {"GROUP": "S0123ABCD", "WARN": "C0123ABCD"}
     (script,) = blocks(_step(4))
     subprocess.run(["bash", "-ec", script], env=env, cwd=directory, check=True, timeout=60)
     return directory / "gateway-bot.yaml"
