@@ -127,12 +127,6 @@ IN_THE_FILE: Mapping[str, tuple[str, int, str, str]] = {
         "azure.client_id: is empty.",
         "Give it a value, or remove the line.",
     ),
-    "an empty list has no entry": (
-        "environments: []",
-        8,
-        "environments: needs at least one entry.",
-        "",
-    ),
     "a number with a point is not text": (
         "azure: {tenant_id: 2.10}",
         8,
@@ -480,4 +474,11 @@ def test_a_list_is_not_called_too_short_for_the_mistake_in_its_only_item(tmp_pat
     text = GOOD.replace("subscription: s", "subscription: ")
     assert [str(each) for each in problems_of(tmp_path, text)] == [
         "apim[0].subscription: is empty. Give it a value, or remove the line."
+    ]
+
+
+def test_an_empty_list_needs_an_entry(tmp_path: Path) -> None:
+    text = GOOD.replace("context: west", "context: west, namespaces: []")
+    assert [str(each) for each in problems_of(tmp_path, text)] == [
+        "clusters[0].namespaces: needs at least one entry."
     ]
