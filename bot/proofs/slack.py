@@ -193,7 +193,7 @@ def _of_one_app(slack: Slack, token: str) -> None:
 def http_mode(settings: Settings) -> str:
     """Slack tells a bot nothing of its URLs, so a person has to compare them."""
     return (
-        f"Slack needs four URLs that end in {settings.slack.http.path} (docs/install.md): for commands, "
+        f"Slack needs four URLs that end in {settings.slack.http.path} (docs/http-mode.md): for commands, "
         "interactivity, options load and events; whether they are set cannot be seen from here"
     )
 

@@ -84,7 +84,7 @@ def test_a_mistake_in_the_settings_is_one_sentence_without_a_traceback(tmp_path:
     path.write_text("slack: {mode: pigeon}")
     for command in ("run", "check"):
         done = gateway_bot(command, "--config", str(path))
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "slack.mode" in done.stderr
         assert "Traceback" not in done.stderr
 
@@ -167,7 +167,7 @@ def test_a_wrong_address_of_redis_is_a_sentence_without_a_part_of_its_password(
         assert "Percent-encode the special characters of its password" in done.stderr
         assert "Traceback" not in done.stderr
         assert "7342" not in done.stderr + done.stdout
-        assert done.returncode == 1
+        assert done.returncode == 2
 
 
 @pytest.mark.parametrize(
