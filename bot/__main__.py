@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="prove each connection and right the settings imply")
     for command in (run, check):
         command.add_argument(
-            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+            "--config", type=path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
     check.add_argument("--json", action="store_true", help="print one JSON object")
     run.add_argument(
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     export = trail.add_parser("export", help="print its entries as JSON lines")
     for command in (verify, export):
         command.add_argument(
-            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+            "--config", type=path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
     verify.add_argument(
         "--file",
@@ -120,34 +120,42 @@ class _Version(argparse.Action):
 def _add_installing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """What prints what somebody needs to install the bot: docs/install.md."""
     manifest = commands.add_parser("k8s-manifest", help="print what `kubectl apply` needs")
-    manifest.add_argument("--namespace", default="gateway-bot", help="where the bot runs")
-    manifest.add_argument("--image", help="of the bot; gateway-bot and this version where left out")
+    manifest.add_argument("--namespace", type=given, default="gateway-bot", help="where it runs")
+    manifest.add_argument(
+        "--image", type=given, help="of the bot; gateway-bot and this version where left out"
+    )
     manifest.add_argument("--replicas", type=int, default=2)
-    manifest.add_argument("--secret", default="gateway-bot", help="the Secret with the tokens")
+    manifest.add_argument(
+        "--secret", type=given, default="gateway-bot", help="the Secret with the tokens"
+    )
     manifest.add_argument("--secrets", choices=("env", "files"), default="env",
                           help="as variables, or as files, whose changes need no restart")  # fmt: skip
-    manifest.add_argument("--host", help="that Slack and Event Grid ask, for an Ingress")
-    manifest.add_argument("--ingress-class", help="the class of that Ingress")
-    manifest.add_argument("--gateway-namespace", action="append", default=[], metavar="NAME",
+    manifest.add_argument(
+        "--host", type=given, help="that Slack and Event Grid ask, for an Ingress"
+    )
+    manifest.add_argument("--ingress-class", type=given, help="the class of that Ingress")
+    manifest.add_argument("--gateway-namespace", type=given, action="append", default=[], metavar="NAME",
                           help="has gateways, where the settings do not name it")  # fmt: skip
     manifest.add_argument("--redis-port", type=port, action="append", default=[], metavar="PORT",
                           help="of Redis, where the settings do not name it")  # fmt: skip
     manifest.add_argument("--egress-port", type=port, action="append", default=[], metavar="PORT",
                           help="a further port that the bot may connect to")  # fmt: skip
     manifest.add_argument(
-        "--cluster", metavar="NAME", help="print the rights on this cluster alone"
+        "--cluster", type=given, metavar="NAME", help="print the rights on this cluster alone"
     )
-    manifest.add_argument("--user", help="who the bot is on that cluster, if not a ServiceAccount")
+    manifest.add_argument(
+        "--user", type=given, help="who the bot is on that cluster, if not a ServiceAccount"
+    )
     role = commands.add_parser("azure-role", help="print the role for Azure, and its `az` commands")
     role.add_argument("--json", action="store_true", help="print the role alone")
     for command in (manifest, role):
         command.add_argument(
-            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+            "--config", type=path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
     slack = commands.add_parser("slack-manifest", help="print the manifest of the Slack app")
-    slack.add_argument("--config", type=Path, help="the settings file, for mode and command")
+    slack.add_argument("--config", type=path, help="the settings file, for mode and command")
     slack.add_argument("--mode", choices=("socket", "http"), help="how Slack delivers")
-    slack.add_argument("--url", help="where it delivers in HTTP mode")
+    slack.add_argument("--url", type=given, help="where it delivers in HTTP mode")
     acl = commands.add_parser("redis-acl", help="print the user that the bot needs of Redis")
     acl.add_argument("--replicas", action="store_true", help="Redis has replicas")
     acl.add_argument("--cluster", action="store_true", help="Redis is a cluster")
@@ -169,7 +177,7 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     paused = parts.add_parser("list", help="list what is paused")
     for command in (actions, show, end, leases, messages, repost, drop, pause, resume, paused):
         command.add_argument(
-            "--config", type=Path, default=Path("gateway-bot.yaml"), help="the settings file"
+            "--config", type=path, default=Path("gateway-bot.yaml"), help="the settings file"
         )
     for command in (show, end):
         command.add_argument("id", metavar="ID", help="of the action, as Slack shows it")
@@ -204,6 +212,20 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     end.add_argument(
         "--even-held", action="store_true", help="also while a bot holds it, which then lets go"
     )
+
+
+def given(text: str) -> str:
+    """A value that is there: in `--image "$IMAGE"` the variable may not be set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            "is given without a value; is the variable set in this shell?"
+        )
+    return text
+
+
+def path(text: str) -> Path:
+    """A file's; an empty one would be the current directory."""
+    return Path(given(text))
 
 
 def port(text: str) -> int:

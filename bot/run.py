@@ -11,14 +11,18 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from bot.log_lines import Format, Mask, log_as
+from bot.problems import UnusableSettings
 from bot.settings import load_all
 from bot.start_line import known_secrets, start_line
 from deploy.deadline import Deadline
+from deploy.errors import GatewayBotError
 
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 24.0
 """It is gone within 25; Kubernetes kills what has not ended after 30, unless told otherwise."""
+_FAILED_SECONDS = 5.0
+"""A bot that cannot start has taken nothing on that would need more."""
 _COLLECTIONS = (100_000, 20, 10)
 """Reading a cluster's list makes millions of objects of which none is garbage; looking for some
 after every 700 of them trebles the time that takes."""
@@ -36,12 +40,33 @@ def collect_less() -> None:
 
 
 def run(config: Path, log_level: str, log_format: Format = "text") -> int:
-    """Run until SIGTERM or SIGINT, then stop in good order; a SIGINT after that ends it at once."""
+    """Run until SIGTERM or SIGINT, then stop in good order; a SIGINT after that ends it at once. The
+    exit status is 2 where the settings cannot be used and 1 where the bot cannot start for another
+    reason, which is the last line of the log."""
     ends: SimpleQueue[Deadline | None] = SimpleQueue()
     # First of all: as process 1 of a container it would not even end by a signal without a handler.
     _listen(ends)
     log_as(log_format, log_level, Mask())
     collect_less()
+    try:
+        _run(config, log_level, log_format, ends)
+    except UnusableSettings as error:
+        if log_format == "text":
+            raise  # as every other command reports it
+        log.critical("%s", error, extra={"event": "start"})
+        status = 2
+    except GatewayBotError as error:
+        log.critical("the bot cannot start: %s", error, extra={"event": "start"})
+        status = 1
+    else:
+        status = 0
+    _leave_what_hangs(status)
+    return status
+
+
+def _run(
+    config: Path, log_level: str, log_format: Format, ends: "SimpleQueue[Deadline | None]"
+) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     settings, secrets = load_all(config)
     mask = Mask(known_secrets(settings, secrets))
@@ -55,6 +80,11 @@ def run(config: Path, log_level: str, log_format: Format = "text") -> int:
     bot = Bot(settings, secrets, hide=mask.hide)
     # All that was imported stays, so it need not be looked through while a cluster is read.
     gc.freeze()
+    if not ends.empty():
+        # It was loaded so slowly that the time for its end may be over. Nothing was begun.
+        log.info("told to end before it had started")
+        bot.stop(ends.get() or Deadline.after(0))
+        return
     # Starting waits for Slack, and a signal must not wait for that.
     starter = ThreadPoolExecutor(1, thread_name_prefix="start")
     started = starter.submit(bot.start)
@@ -62,15 +92,16 @@ def run(config: Path, log_level: str, log_format: Format = "text") -> int:
     starter.shutdown(wait=False)
     end = ends.get()
     if end is None:
-        started.result()
+        error = started.exception()
+        if error is not None:
+            bot.stop(Deadline.after(_FAILED_SECONDS))
+            raise error
         # In one piece: the log, which goes the same way, must not get between a line and its end.
         sys.stdout.write(f"ready, health at port {bot.health.port}\n")
         sys.stdout.flush()
         end = ends.get()
     assert end is not None
     bot.stop(end)
-    _leave_what_hangs()
-    return 0
 
 
 def _listen(ends: "SimpleQueue[Deadline | None]") -> None:
@@ -92,13 +123,15 @@ def _listen(ends: "SimpleQueue[Deadline | None]") -> None:
         signal.signal(number, on_signal)
 
 
-def _leave_what_hangs() -> None:
-    """End at once where a thread has not: Python would wait for it for ever. What it was at is
-    durable, and another bot's."""
+def _leave_what_hangs(status: int) -> None:
+    """End at once, with that exit status, where a thread has not: Python would wait for it for ever.
+    What it was at is durable, and another bot's."""
     main = threading.main_thread()
     hanging = [t.name for t in threading.enumerate() if t is not main and not t.daemon]
     if hanging:
-        log.warning("not waited for: %s", ", ".join(sorted(hanging)))
+        # After a failed start its cause stays the last line.
+        level = logging.DEBUG if status else logging.WARNING
+        log.log(level, "not waited for: %s", ", ".join(sorted(hanging)))
         logging.shutdown()
         sys.stdout.flush()
-        os._exit(0)
+        os._exit(status)

@@ -149,11 +149,12 @@ class _Reader:
         return value
 
     def _commented(self, path: Path, before: yaml.Mark) -> None:
-        """`channel: #alerts` is an empty value."""
+        """`channel: #alerts` is an empty value, and so is what a variable left that is not set."""
         row = self._rows[before.line] if before.line < len(self._rows) else ""
         rest = row[before.column :].removeprefix(":")
         comment = _COMMENTED.fullmatch(rest.rstrip())
         if comment is None:
+            self._add(path, "is empty.", "Give it a value, or remove the line.")
             return
         name = next((part for part in reversed(path) if isinstance(part, str)), "")
         channel = name.startswith("channel")

@@ -55,9 +55,23 @@ def mistakes(model: type[BaseModel], file: SettingsFile) -> Iterator[Problem]:
         model.model_validate(file.data)
     except ValidationError as error:
         for item in error.errors(include_url=False):
+            if _follows(dict(item)):
+                continue
             path = tuple(part for part in item["loc"] if part != "[key]")
             message, remedy = _said(model, path, dict(item), file)
             yield Problem(written(path), file.line(path), message, remedy)
+
+
+def _follows(item: Mapping[str, Any]) -> bool:
+    """Pydantic counts what it accepts: it calls a list too short whose only item has a mistake, which
+    is said of that item."""
+    context = item.get("ctx") or {}
+    given = item.get("input")
+    return (
+        item["type"] == "too_short"
+        and isinstance(given, list)
+        and len(given) >= context.get("min_length", 0)
+    )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -94,6 +108,8 @@ def _said(
         return f"expected {EXPECTED.get(str(context.get('pattern')), 'other text')}.", ""
     if kind == "value_error":
         return _sentence(str(context.get("error", item["msg"]))), _length(given)
+    if kind == "too_short" and context.get("min_length") == 1:
+        return "needs at least one entry.", ""
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         return words.format(context.get(bound)) + ".", ""

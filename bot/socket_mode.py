@@ -118,6 +118,7 @@ class SocketMode:
         self._noting = asyncio.Lock()
         self._thread = threading.Thread(target=self._run, name="socket-mode", daemon=True)
         self._first = threading.Event()
+        self._failure = "it does not answer."
         self._watchers: tuple[asyncio.Task[None], ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._answering: set[asyncio.Task[None]] = set()
@@ -127,11 +128,12 @@ class SocketMode:
         """Connect, waiting a while for the first connection to stand. It keeps trying."""
         self._thread.start()
         if not self._first.wait(_FIRST_SECONDS):
-            log.warning("Slack cannot be reached yet; the bot keeps trying")
+            log.error("Slack cannot be reached yet; the bot keeps trying: %s", self._failure)
 
     def stop(self, deadline: Deadline) -> None:
         """Ack what has arrived, and close every connection: later ones Slack sends to another
         bot."""
+        self._first.set()  # whoever starts it waits no longer
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
         deadline.join([self._thread])
@@ -216,6 +218,7 @@ class SocketMode:
                 self._explain(refusal)
             except _FAILURES as error:
                 slot.refused = _said_no(error)
+                self._failure = _with_remedy(error)
                 log.warning("a Socket Mode connection could not be opened: %s", _words(error))
             else:
                 slot.refused = False
@@ -440,6 +443,11 @@ def _said_no(error: Exception) -> bool:
         return False
     status = getattr(error.response, "status_code", 0)
     return bool(status and status < 500)
+
+
+def _with_remedy(error: Exception) -> str:
+    remedy = trouble(error).remedy.removeprefix("For the operator of the bot: ")
+    return f"{_words(error)}. {remedy}"
 
 
 def _words(error: Exception) -> str:

@@ -76,7 +76,7 @@ class ActionDenied(Refused):
         super().__init__(
             f"The bot is not allowed to do this with {what} in Azure.",
             meaning=f"Its identity needs a role with the action {action}.",
-            remedy="Assign such a role to the bot's identity: docs/install.md.",
+            remedy="Assign such a role to the bot's identity: `gateway-bot azure-role` prints how.",
         )
         self.action = action
 

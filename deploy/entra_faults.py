@@ -19,7 +19,7 @@ _TENANT = (
 )
 _FEDERATED = (
     "no federated credential of the identity matches the bot's ServiceAccount",
-    "Correct issuer, subject and audience of the federated credential: docs/install.md.",
+    "Correct issuer, subject and audience of the federated credential: docs/install.md, step 3.",
 )
 _CODES: Mapping[str, tuple[str, str]] = {
     "90002": _TENANT,
@@ -101,5 +101,5 @@ def _nothing(text: str) -> SignInFault:
         True,
         f"there is nothing to sign in with{said}",
         "Label the bot's pods and ServiceAccount for workload identity, or set azure.tenant_id, "
-        "azure.client_id and AZURE_CLIENT_SECRET: docs/install.md.",
+        "azure.client_id and AZURE_CLIENT_SECRET: docs/install.md, step 3.",
     )

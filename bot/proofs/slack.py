@@ -179,7 +179,7 @@ def _of_one_app(slack: Slack, token: str) -> None:
 def http_mode(settings: Settings) -> str:
     """Slack tells a bot nothing of its URLs, so a person has to compare them."""
     return (
-        f"Slack needs four URLs that end in {settings.slack.http.path} (docs/install.md): for commands, "
+        f"Slack needs four URLs that end in {settings.slack.http.path} (docs/http-mode.md): for commands, "
         "interactivity, options load and events; whether they are set cannot be seen from here"
     )
 
@@ -199,9 +199,15 @@ def _approving(slack: Slack, environment: Environment) -> Find:
                 meaning=_joined(some.amiss, _WHO_COUNTS),
                 remedy="Add people to the group, or lower the quorum.",
             )
-        return _with_doubt(f"{approval.quorum} of {some.count} people approve", some)
+        needed = "1 approval" if approval.quorum == 1 else f"{approval.quorum} approvals"
+        people = "1 person" if some.count == "1" else f"{some.count} people"
+        return _with_doubt(f"{needed} needed; {people} can give {_it(approval.quorum)}", some)
 
     return approve
+
+
+def _it(quorum: int) -> str:
+    return "it" if quorum == 1 else "them"
 
 
 def _requesting(slack: Slack, people: People) -> Find:
@@ -305,7 +311,7 @@ def _posting(slack: Slack, channel: str, said: str, production: bool) -> Find:
         try:
             slack.call("conversations.history", channel=channel, limit="1")
         except Unavailable as error:
-            raise _unread(error, channel) from error
+            raise _unread(slack, error, channel) from error
         if production:
             not_shared(_channel_info(slack, channel))
         return said
@@ -313,7 +319,14 @@ def _posting(slack: Slack, channel: str, said: str, production: bool) -> Find:
     return post
 
 
-def _unread(error: Unavailable, channel: str) -> GatewayBotError:
+def _own_name(slack: Slack) -> str:
+    try:
+        return str(slack.call("auth.test")["user"])
+    except (GatewayBotError, KeyError):
+        return "its-name"
+
+
+def _unread(slack: Slack, error: Unavailable, channel: str) -> GatewayBotError:
     cause = error.__cause__
     if not isinstance(cause, SlackApiError):
         return error
@@ -325,8 +338,8 @@ def _unread(error: Unavailable, channel: str) -> GatewayBotError:
     if api_errors.meaning(cause) is api_errors.Meaning.CLOSED:
         return Unavailable(
             "The bot is not a member of that channel.",
-            remedy="Invite it there: `/invite @its-name`. If the channel does not exist, correct its "
-            "ID in the settings.",
+            remedy=f"Invite it there: `/invite @{_own_name(slack)}`. If the channel does not exist, "
+            "correct its ID in the settings.",
         )
     if api_errors.lacks_scope(cause):
         needed = str(cause.response.get("needed") or "groups:history")

@@ -395,7 +395,7 @@ def connect_in_cluster(name: str, timeouts: Timeouts, waits: Waits) -> HttpConne
     except (ConfigException, OSError) as error:
         raise InvalidInput(
             f"Cluster “{name}” has `in_cluster: true` in the settings, but the bot does not run "
-            f"in a cluster: {error}.",
+            f"in a cluster: {str(error).rstrip('.')}.",
             field=f"clusters.{name}.in_cluster",
             remedy="Set `kubeconfig` for this cluster instead.",
         ) from None

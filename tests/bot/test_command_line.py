@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from bot.__main__ import main
 from tests.bot.install.settings_of import text_of
 
 SPEC = (
@@ -165,3 +168,18 @@ def test_a_wrong_address_of_redis_is_a_sentence_without_a_part_of_its_password(
         assert "Traceback" not in done.stderr
         assert "7342" not in done.stderr + done.stdout
         assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["image", "namespace", "secret", "host", "ingress-class", "gateway-namespace", "cluster", "user",
+     "config"],
+)  # fmt: skip
+def test_an_option_whose_variable_is_not_set_is_refused(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["k8s-manifest", f"--{option}", ""])
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (2, "")
+    assert f"argument --{option}: is given without a value; is the variable set" in told.err

@@ -1,5 +1,6 @@
 """The process ends when it is told to, whatever it is at."""
 
+import json
 import os
 import re
 import signal
@@ -134,3 +135,64 @@ def test_the_line_that_says_ready_is_written_in_one_piece() -> None:
         process.wait()
         os.close(read)
         os.close(write)
+
+
+def _ended(start: str, *, log_format: str, loading: str = "") -> tuple[int, list[str]]:
+    """The exit status of a bot, and its log."""
+    text = as_told(start=start, loading=loading).replace('"error"', f'"info", "{log_format}"')
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stderr.splitlines()
+
+
+def test_the_last_line_of_the_log_says_why_a_bot_cannot_start() -> None:
+    fails = (
+        "from deploy.errors import Refused; threading.Thread(target=hang, name='hangs').start(); "
+        "raise Refused('Slack refuses it.', remedy='Copy its token.')"
+    )
+    status, log = _ended(fails, log_format="json")
+    last = json.loads(log[-1])
+    assert (status, last["level"], last["message"]) == (
+        1, "critical", "the bot cannot start: Slack refuses it. Copy its token."
+    )  # fmt: skip
+    status, log = _ended(fails, log_format="text")
+    assert status == 1
+    assert "CRITICAL bot.run event=start: the bot cannot start: Slack refuses it." in log[-1]
+
+
+def test_settings_that_cannot_be_used_are_a_line_of_a_log_in_json() -> None:
+    loading = """
+from bot.problems import Problem, UnusableSettings
+
+def unusable(_):
+    raise UnusableSettings(Path("x.yaml"), [Problem("slack.mod", 9, "there is no such field.")])
+
+bot.run.load_all = unusable
+"""
+    status, log = _ended("pass", log_format="json", loading=loading)
+    assert status == 2
+    assert "x.yaml:9: slack.mod" in json.loads(log[-1])["message"]
+
+
+def test_a_bot_that_was_told_to_end_while_it_was_loaded_begins_nothing(program: Program) -> None:
+    loading = """
+import os, signal
+
+def told(_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return None, None
+
+bot.run.load_all = told
+"""
+    process = program(start="print('started', flush=True)", loading=loading)
+    assert process.wait(60) == 0
+    assert process.stdout is not None
+    told = process.stdout.read()
+    assert "started" not in told
+    assert STOPS.search(told)

@@ -122,6 +122,12 @@ IN_THE_FILE: Mapping[str, tuple[str, int, str, str]] = {
         "warnings.channel: expected the ID of a channel, such as C0123ABCD",
         "",
     ),
+    "a field whose variable was not set is empty": (
+        "azure: {client_id: }",
+        8,
+        "azure.client_id: is empty.",
+        "Give it a value, or remove the line.",
+    ),
     "a number with a point is not text": (
         "azure: {tenant_id: 2.10}",
         8,
@@ -479,3 +485,17 @@ def test_as_json_the_problems_are_results_that_fail(tmp_path: Path) -> None:
             }
         ],
     }
+
+
+def test_a_list_is_not_called_too_short_for_the_mistake_in_its_only_item(tmp_path: Path) -> None:
+    text = GOOD.replace("subscription: s", "subscription: ")
+    assert [str(each) for each in problems_of(tmp_path, text)] == [
+        "apim[0].subscription: is empty. Give it a value, or remove the line."
+    ]
+
+
+def test_an_empty_list_needs_an_entry(tmp_path: Path) -> None:
+    text = GOOD.replace("context: west", "context: west, namespaces: []")
+    assert [str(each) for each in problems_of(tmp_path, text)] == [
+        "clusters[0].namespaces: needs at least one entry."
+    ]

@@ -367,3 +367,30 @@ def test_without_redis_connections_stand_and_are_not_judged(
         until(lambda: len(names(person, "opened")) > 4)
         until(lambda: detail(mode) == "Redis does not say how many all bots have")
         until(lambda: person.command("status") == OK)
+
+
+def test_a_bot_whose_token_slack_refuses_says_so_with_the_remedy_when_it_gives_up_waiting(
+    person: Person, redis: Any, app: App, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(socket_mode, "_FIRST_SECONDS", 3)
+    count = ConnectionCount(redis, "one", confirm_seconds=0)
+    mode = SocketMode(app, lambda: "xapp-wrong", person.slack.api_url, count, connections=1)
+    mode.start()
+    mode.stop(Deadline.after(20))
+    (told,) = said(caplog, logging.ERROR)
+    assert told.startswith("Slack cannot be reached yet; the bot keeps trying: the token is wrong")
+    assert "Copy" in told
+
+
+def test_a_bot_that_ends_before_slack_has_let_it_in_waits_no_longer(
+    person: Person, redis: Any, app: App
+) -> None:
+    count = ConnectionCount(redis, "one", confirm_seconds=0)
+    mode = SocketMode(app, lambda: "xapp-wrong", person.slack.api_url, count, connections=1)
+    starting = threading.Thread(target=mode.start, daemon=True)
+    starting.start()
+    until(lambda: mode.live)
+    mode.stop(Deadline.after(20))
+    starting.join(10)
+    assert not starting.is_alive()

@@ -37,8 +37,8 @@ def test_every_connection_is_proved(demo: Demo) -> None:
     for line in (
         "ok    slack: signed in to Contoso",
         "ok    slack Socket Mode",
-        "ok    approvers of production-west: 1 of 2 people approve",
-        "ok    approvers of production-east: 2 of 2 people approve",
+        "ok    approvers of production-west: 1 approval needed; 2 people can give it",
+        "ok    approvers of production-east: 2 approvals needed; 2 people can give them",
         "ok    slack scopes: the app has all",
         "ok    redis: Valkey",
         "ok    redis rights: every command",

@@ -69,6 +69,7 @@ def _settings(directory: Path) -> Path:
     (directory / "az").chmod(0o755)
     client = "00000000-0000-0000-0000-000000000002"
     env = {"PATH": f"{directory}:/usr/bin:/bin", "CLIENT_ID": client}
+    env |= {"GROUP": "S0123ABCD", "WARN": "C0123ABCD"}
     (script,) = blocks(_step(4))
     subprocess.run(["bash", "-ec", script], env=env, cwd=directory, check=True, timeout=60)
     return directory / "gateway-bot.yaml"
@@ -134,3 +135,21 @@ def test_no_secret_of_the_installation_is_an_argument_of_a_program(tmp_path: Pat
         "SLACK_APP_TOKEN": "secret-of-SLACK_APP_TOKEN",
         "REDIS_URL": "rediss://gateway-bot:secret-1@redis.example.com:6380",
     }
+
+
+def test_a_secret_that_is_changed_is_no_argument_of_a_program(tmp_path: Path) -> None:
+    section = page("install.md").partition("### One secret anew")[2].partition("\n### ")[0]
+    (script,) = blocks(section)
+    stub = tmp_path / "kubectl"
+    stub.write_text(
+        '#!/bin/sh\necho "$@" >> "$SAID.arguments"\n'
+        'case "$*" in *patch-file*) /bin/cat > "$SAID.input";; esac\n'
+    )
+    stub.chmod(0o755)
+    said = tmp_path / "said"
+    script = script.replace("read -rs VALUE", "read -rs VALUE <<< secret-1")
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SAID": str(said)}
+    subprocess.run(["bash", "-ec", script], env=env, check=True, timeout=60)
+    assert "secret-1" not in said.with_suffix(".arguments").read_text()
+    patch = yaml.safe_load(said.with_suffix(".input").read_text())
+    assert patch == {"stringData": {"SLACK_BOT_TOKEN": "secret-1"}}
