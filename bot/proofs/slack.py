@@ -195,13 +195,12 @@ def _approving(slack: Slack, environment: Environment) -> Find:
         some = _able(slack, approval.approvers)
         if some.able < approval.quorum and not some.unasked:
             raise Unavailable(
-                f"{some.able} people can approve there, and {approval.quorum} approvals are needed.",
+                f"{some.people} can approve there, and {approval.quorum} approvals are needed.",
                 meaning=_joined(some.amiss, _WHO_COUNTS),
                 remedy="Add people to the group, or lower the quorum.",
             )
         needed = "1 approval" if approval.quorum == 1 else f"{approval.quorum} approvals"
-        people = "1 person" if some.count == "1" else f"{some.count} people"
-        return _with_doubt(f"{needed} needed; {people} can give {_it(approval.quorum)}", some)
+        return _with_doubt(f"{needed} needed; {some.people} can give {_it(approval.quorum)}", some)
 
     return approve
 
@@ -219,7 +218,7 @@ def _requesting(slack: Slack, people: People) -> Find:
                 meaning=_joined(some.amiss, _WHO_COUNTS),
                 remedy="Add people to the group, or correct `requesters` of that environment.",
             )
-        return _with_doubt(f"{some.count} people can ask for changes", some)
+        return _with_doubt(f"{some.people} can ask for changes", some)
 
     return request
 
@@ -237,8 +236,9 @@ class _Some:
     unasked: int
 
     @property
-    def count(self) -> str:
-        return f"at least {self.able}" if self.unasked else str(self.able)
+    def people(self) -> str:
+        people = "1 person" if self.able == 1 else f"{self.able} people"
+        return f"at least {people}" if self.unasked else people
 
 
 def _able(slack: Slack, people: People) -> _Some:

@@ -171,7 +171,7 @@ SLACK = (
     Broken("the group of approvers is empty", an_empty_group, "approvers of production",
            "The user group S0EMPTY has nobody in it.", "Add people"),
     Broken("the quorum is out of reach", approvers(groups=["S0APP"], quorum=2),
-           "approvers of production", "1 people can approve there, and 2 approvals are needed.",
+           "approvers of production", "1 person can approve there, and 2 approvals are needed.",
            "lower the quorum"),
     Broken("an approver does not exist", approvers(users=["U0NOBODY"]), "approvers of production",
            "The workspace has no user U0NOBODY.", "Add people"),
