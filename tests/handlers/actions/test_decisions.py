@@ -373,7 +373,9 @@ def test_a_plan_that_one_person_sees_says_what_keeps_it_from_starting(calm: Desk
     assert "action `BBBBBB`" in said
     assert "*Environment production* is paused" in said
     assert "Once approved, it needs no further step to start." in said
-    assert calm.click("action_approve", "U2", "AAAAAA") == calm.click("action_approve", "U3", "AAAAAA")
+    assert calm.click("action_approve", "U2", "AAAAAA") == calm.click(
+        "action_approve", "U3", "AAAAAA"
+    )
     assert "is pending on this gateway" not in shown_to(calm, "U2")[1]
 
 
