@@ -142,7 +142,12 @@ def _requests(
 def _attention(urgent: Sequence[Row], needing: int, home: Home) -> list[Block]:
     """The clusters that do not answer and the `urgent` ones of the gateways `needing` attention."""
     rows = [_cluster(name, error, home.rows) for name, error in list(home.failed.items())[:_ROWS]]
-    rows += [_with_menu(cut(_trouble(row, home), 1500), row.summary) for row in urgent]
+    rows += [
+        _with_menu(
+            cut(_trouble(row, home), 1500), row.summary, renewable=_expires_soon(row, home)
+        )
+        for row in urgent
+    ]
     left = needing + len(home.failed) - len(rows)
     return _bounded(words.ATTENTION, rows, left, "status --attention")
 
@@ -220,15 +225,11 @@ def _tokens(expiring: Sequence[Row], home: Home) -> list[Block]:
 
 
 def _token(row: Row, home: Home) -> Block:
-    """Whose token expires, and the button that renews it where nothing else does."""
+    """Whose token expires, and how it is renewed."""
     summary = row.summary
     name, at = f"*{escape(summary.ref.name)}*  {_place(row)}", summary.token_expires_at or 0.0
     text = words.token(name, date(at), _renewal(row, home), expired=at <= home.at)
-    if summary.renewal == "manage":
-        return section(text, accessory=button(words.KEEP, KEEP, str(summary.ref)))
-    if summary.renewal == "rotate" and _rotation(row, home).rule.mode == "off":
-        return section(text, accessory=button(words.ROTATE, ROTATE, str(summary.ref)))
-    return _with_menu(text, summary)
+    return _with_menu(text, summary, renewable=True)
 
 
 def _token_expires(row: Row, home: Home) -> str:
@@ -301,15 +302,18 @@ def _running(summary: GatewaySummary) -> str:
     return " · ".join(facts)
 
 
-def _with_menu(text: str, summary: GatewaySummary) -> Block:
+def _with_menu(text: str, summary: GatewaySummary, *, renewable: bool = False) -> Block:
+    """`renewable` offers a new token also where others deploy the gateway."""
     ref = str(summary.ref)
+    ours = summary.manageable and summary.managed_by == MANAGER
     choices = [Choice(words.STATUS, STATUS, ref), Choice(words.LOGS, LOGS, ref)]
-    if summary.manageable and summary.managed_by == MANAGER:
-        choices += [
-            Choice(words.RESTART, RESTART, ref),
-            Choice(words.ROTATE, ROTATE, ref),
-            Choice(words.DEPLOY_ONE, DEPLOY, summary.gateway or summary.ref.name),
-        ]
+    choices += [Choice(words.RESTART, RESTART, ref)] if ours else []
+    if ours or (renewable and summary.renewal == "rotate"):
+        choices.append(Choice(words.ROTATE, ROTATE, ref))
+    elif renewable and summary.renewal == "manage":
+        choices.append(Choice(words.KEEP, KEEP, ref))
+    if ours:
+        choices.append(Choice(words.DEPLOY_ONE, DEPLOY, summary.gateway or summary.ref.name))
     drawn = menu(MENU, choices)
     return section(text, accessory=drawn) if drawn else section(text)
 

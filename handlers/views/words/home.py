@@ -61,7 +61,8 @@ def unreadable(requests: Sequence[str]) -> str:
 
 def left(requests: int) -> str:
     """That so many requests are open beyond those that were read."""
-    return f"{requests} more requests are open. Only those that are due first were read."
+    open_now = f"{counted(requests, 'more request')} {_are(requests)} open"
+    return f"{open_now}. Only those that are due first were read."
 
 
 def outage(name: str) -> str:
@@ -86,7 +87,7 @@ def token_expires(when: str, renewal: str, *, expired: bool) -> str:
 
 def renewed_automatically(when: str) -> str:
     """By the bot alone, then; or now, where that moment is over."""
-    return f"It is renewed automatically {f'on {when}' if when else 'as soon as possible'}."
+    return f"It is renewed automatically {when or 'as soon as possible'}."
 
 
 def renewed_once_approved(channels: Sequence[str], when: str) -> str:
@@ -94,11 +95,11 @@ def renewed_once_approved(channels: Sequence[str], when: str) -> str:
     where = f"in {', '.join(f'<#{each}>' for each in channels)} " if channels else ""
     if not when:
         return f"The bot asks {where}for a decision, and renews it once that is given."
-    return f"On {when} the bot asks {where}whether to renew it."
+    return f"The bot asks {where}whether to renew it: {when}."
 
 
 NOT_RENEWED = "It is not renewed automatically: rotate it."
-NOT_OURS = "It is not renewed automatically, because others deploy this gateway."
+NOT_OURS = "This bot does not renew it: others deploy this gateway."
 
 
 def not_changed(kind: str) -> str:
@@ -108,8 +109,12 @@ def not_changed(kind: str) -> str:
 
 def cluster_unread(name: str, why: str, gateways: int) -> str:
     """A cluster that does not answer, and how many gateways are shown as they were."""
-    old = f" Its {counted(gateways, 'gateway')} are shown as last seen." if gateways else ""
-    return f":warning: *Cluster {name}*: {why}{old}"
+    shown = f" Its {counted(gateways, 'gateway')} {_are(gateways)} shown as last seen."
+    return f":warning: *Cluster {name}*: {why}{shown if gateways else ''}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def image(image: str, updated: int, desired: int) -> str:

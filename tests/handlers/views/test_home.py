@@ -312,28 +312,39 @@ def test_a_token_that_expires_says_how_it_is_renewed_by_the_settings() -> None:
         return text
 
     turn = date(turn_at(GatewayRef("west", "dev", "edge-1"), NOW + 5 * DAY, 2 * DAY))
-    assert f"It is renewed automatically on {turn}." in said(rotating("auto", 2), days=5)
+    assert f"It is renewed automatically {turn}." in said(rotating("auto", 2), days=5)
     assert "It is renewed automatically as soon as possible." in said(rotating("auto", 7))
     asked = said(rotating("ask", 2, "C1", "C2"), days=5)
-    assert f"On {turn} the bot asks in <#C1>, <#C2> whether to renew it." in asked
+    assert f"The bot asks in <#C1>, <#C2> whether to renew it: {turn}." in asked
     due = said(rotating("ask", 7, "C1"))
     assert "The bot asks in <#C1> for a decision, and renews it once that is given." in due
     for rotations in (rotating("off", 7), {}):
         assert said(rotations).endswith("It is not renewed automatically: rotate it.")
-    assert "others deploy this gateway" in said({}, managed_by="Helm")
+    theirs = said({}, managed_by="Helm")
+    assert theirs.endswith("This bot does not renew it: others deploy this gateway.")
     assert "does not change a StatefulSet" in said({}, kind="StatefulSet")
 
 
-def test_a_token_that_nothing_renews_has_the_button_that_does() -> None:
-    def accessory(rotations: dict[str, Rotation], **more: Any) -> Any:
-        return entry_of(drawn(rows=rows(expiring(**more)), rotations=rotations))["accessory"]
+def test_the_menu_of_a_token_that_expires_renews_it_beside_all_that_any_menu_does() -> None:
+    def offered(*found: Attention, **more: Any) -> list[str]:
+        accessory = entry_of(drawn(rows=rows(expiring("edge-1", *found, **more))))["accessory"]
+        assert accessory["action_id"] == view.MENU
+        return [option["value"].split()[0] for option in accessory["options"]]
 
-    off = accessory({})
-    assert (off["text"]["text"], off["action_id"]) == (words.ROTATE, view.ROTATE)
-    assert off["value"] == "west/dev/edge-1"
-    keep = accessory({}, managed_by="Helm")
-    assert (keep["text"]["text"], keep["action_id"]) == (words.KEEP, view.KEEP)
-    assert accessory(rotating("auto", 7))["action_id"] == view.MENU
+    every = [view.STATUS, view.LOGS, view.RESTART, view.ROTATE, view.DEPLOY]
+    for found in ((), (CRASHING,)):
+        assert offered(*found) == every
+        theirs = {"managed_by": "Helm"}
+        assert offered(*found, **theirs) == [view.STATUS, view.LOGS, view.KEEP]
+        kept = offered(*found, **theirs, token_kept=True)
+        assert kept == [view.STATUS, view.LOGS, view.ROTATE]
+
+
+def test_one_and_several_are_counted_in_plain_words() -> None:
+    assert words.left(1).startswith("1 more request is open.")
+    assert words.left(2).startswith("2 more requests are open.")
+    assert words.cluster_unread("east", "No.", 1).endswith("Its 1 gateway is shown as last seen.")
+    assert words.cluster_unread("east", "No.", 2).endswith("Its 2 gateways are shown as last seen.")
 
 
 def test_a_gateway_of_which_only_the_token_expires_is_shown_under_one_heading() -> None:
