@@ -136,7 +136,7 @@ def _concerned(config: Path, pause: Pause) -> tuple[list[Action], list[Action]]:
     """The actions that may show this pause and those that run there."""
     environments = environments_of(load_all(config)[0])
     held, running = [], []
-    for each in admin.store_with(config).open():
+    for each in admin.store_with(config).all_open():
         if each.state is not State.RUNNING:
             held += [each] if may_show(each, pause, environments) else []
         elif pause.covers(each.ref.cluster, environment_of(each.ref, environments).name):

@@ -22,6 +22,8 @@ from deploy.actions.windows import Windows
 from deploy.changes.authority import Authority
 from deploy.changes.refusal import NotAllowed
 from deploy.errors import GatewayBotError
+from deploy.expiry.prospects import Prospect, Prospects
+from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
 from deploy.health.fleet import Row, rows_of
 from deploy.health.levels import Levels
@@ -53,7 +55,7 @@ _WAIT_SECONDS = 0.5
 """How long a cluster is waited for that has not been read yet."""
 _ENTRIES = 100
 """So many of the trail's newest entries tell which gateways somebody changed lately."""
-_AHEAD = datetime.timedelta(days=1)
+_AHEAD = datetime.timedelta(seconds=view.SOON_SECONDS)
 _NOTABLE = (
     "succeeded",
     "failed",
@@ -81,6 +83,7 @@ class Needs(pending.Needs):
     windows: Windows
     audit: AuditLog
     rotations: Mapping[str, Rotation]
+    prospects: Prospects
     accept: Callable[[Request], None]
 
 
@@ -139,6 +142,7 @@ def read(needs: Needs, user: str, now: float) -> view.Home:
         own=_own(rows, trail, user),
         failed=found.failed,
         rotations=needs.rotations,
+        prospects=_prospects(needs, rows, now),
         pauses=either(words.FREEZES, needs.authority.pauses),
         freezes=needs.authority.freezes(_AHEAD),
         windows=either(words.FREEZES, needs.windows.all_open),
@@ -151,6 +155,23 @@ def read(needs: Needs, user: str, now: float) -> view.Home:
             *found.left_out,
         ],
     )
+
+
+def _prospects(needs: Needs, rows: Sequence[Row], now: float) -> Mapping[str, Prospect] | None:
+    """What keeps the tokens that expire soon from being rotated automatically, by environment; None where
+    that cannot be read."""
+    tokens: dict[str, dict[GatewayRef, float]] = {}
+    for row in rows:
+        at = row.summary.token_expires_at
+        if at is not None and at - now < view.SOON_SECONDS:
+            tokens.setdefault(row.environment, {})[row.summary.ref] = at
+    automatic = [
+        name for name in tokens if needs.rotations.get(name, Rotation()).rule.mode != "off"
+    ]
+    try:
+        return {name: needs.prospects.of(name, tokens[name]) for name in automatic}
+    except GatewayBotError:
+        return None
 
 
 def _changes(trail: Sequence[AuditEntry]) -> list[AuditEntry]:

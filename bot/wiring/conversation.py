@@ -26,6 +26,7 @@ from deploy.actions.batches import Batches
 from deploy.actions.owed import Owed
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import Windows
+from deploy.expiry.prospects import Prospects
 from deploy.expiry.tracker import Tracker
 from deploy.health.live_messages import LiveMessages
 from handlers import home, listeners, permission
@@ -109,7 +110,7 @@ class ForVerbs:
     the work after an ack; `pools` are what these and the choices do their work on.
     `image_repository` is what manifests name, `portal` the Azure portal of this cloud;
     `regenerate_keys` says whether the settings allow that, `rotations` how tokens are rotated
-    automatically, by environment.
+    automatically, by environment, and `prospects` what keeps them from it.
     """
 
     accepting: InTime
@@ -131,6 +132,7 @@ class ForVerbs:
     image_repository: str
     regenerate_keys: bool
     rotations: Mapping[str, Rotation]
+    prospects: Prospects
 
 
 @dataclass(frozen=True)
@@ -199,9 +201,10 @@ def for_verbs_of(
         image_repository=image_repository(settings),
         regenerate_keys=settings.rotation.regenerate_keys,
         rotations={
-            name: Rotation(rule, environment_channels(settings).get(name, ()))
+            name: Rotation(rule, next(iter(environment_channels(settings).get(name, ())), ""))
             for name, rule in automatic_rules(settings).items()
         },
+        prospects=Prospects(stores.prompt, stores.at_once),
     )
 
 

@@ -3,7 +3,7 @@
 Every method raises Unavailable when Redis cannot be used.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -120,6 +120,18 @@ class ActionReader:
     def open(self) -> tuple[Action, ...]:
         """Pending and running actions, oldest first."""
         return self.listing().actions
+
+    @redis_errors
+    def all_open(self) -> Iterator[Action]:
+        """Each pending and running action, however many there are: where one that is left out would
+        stay wrong."""
+        ids = [str(i) for i in self._client.zrange(self._records.due_key, 0, -1)]
+        return (
+            action
+            for start in range(0, len(ids), _OPEN_LIMIT)
+            for action in self.read(ids[start : start + _OPEN_LIMIT]).actions
+            if not action.final
+        )
 
     @redis_errors
     def now(self) -> float:

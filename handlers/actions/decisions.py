@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from slack_sdk import WebClient
 
-from deploy.actions.action import Action
+from deploy.actions.action import Action, State
 from deploy.actions.decision import Decision
 from deploy.actions.store import ActionStore
 from deploy.changes.authority import Authority
@@ -139,7 +139,12 @@ def show(needs: Needs, click: Click) -> Reply | None:
 
 def _plan(needs: Needs, action: Action, user: str) -> Reply:
     theirs = allowed(needs.decider, needs.authority, action, user)
-    return approvals.plan_to_approve(action, needs.authority.environment, theirs)
+    environment_of = needs.authority.environment
+    if action.state is not State.PENDING:
+        return approvals.plan_to_approve(action, environment_of, theirs)
+    beside = [each for each in needs.store.open_on(action.ref) if each.id != action.id]
+    paused = needs.authority.paused(action)
+    return approvals.plan_to_approve(action, environment_of, theirs, beside, paused)
 
 
 def _answer(needs: Needs, click: Click, decision: Decision, done: str) -> Reply | None:

@@ -25,7 +25,7 @@ from handlers.actions import desired
 from handlers.actions.asking import words
 from handlers.actions.target import place_of, with_place
 from handlers.fleet import found_everywhere
-from handlers.slack import spec_file
+from handlers.slack import api_errors, spec_file
 from handlers.slack.choices import Choices
 from handlers.slack.form_clicks import FormClick, FormClicks, form_click
 from handlers.slack.payloads import Click, Request, Submission
@@ -108,23 +108,41 @@ def clicked(needs: Needs, click: Click) -> Reply | None:
     name there; a spec file is taken, or no longer. What somebody has entered stays.
 
     Quick clicks are made on one drawing of the form, before what the first of them draws is shown: each
-    draws what all of them want.
+    draws what all of them want, with what was entered before the last of them. Once somebody has clicked
+    in a newer drawing, those in older ones draw nothing.
     """
+    drawing = click.view["hash"]
     clicks = _noted(needs.form_clicks.noted, click)
-    while True:
-        drawn = _drawn(needs, click, clicks)
+    while clicks[-1].drawing == drawing:
+        quick = [each for each in clicks if each.drawing == drawing]
+        drawn = _drawn(needs, click, quick)
         # Looking what runs takes a moment, in which somebody may click again.
         now = _noted(needs.form_clicks.of, click)
         if now == clicks:
+            if drawn is not None:
+                _replace(needs, click, drawn, several=len(quick) > 1)
             break
         clicks = now
-    if drawn is not None:
-        # What the other quick clicks draw is for this one to go over, and nothing else is.
-        known = click.view["hash"] if len(clicks) == 1 else None
-        with contextlib.suppress(SlackApiError):
-            # Sent or closed meanwhile, or changed once more: then there is nothing left to fill in.
-            needs.slack.views_update(view_id=click.view["id"], hash=known, view=drawn)
     return None
+
+
+def _replace(needs: Needs, click: Click, drawn: View, *, several: bool) -> None:
+    """Show that drawing in place of the one that was clicked in; with `several` quick clicks also in
+    place of what another of them has drawn, and of nothing else."""
+    view_id, drawing = click.view["id"], click.view["hash"]
+    # Sent or closed meanwhile, or changed once more: then there is nothing left to fill in.
+    with contextlib.suppress(SlackApiError):
+        try:
+            needs.slack.views_update(view_id=view_id, hash=drawing, view=drawn)
+        except SlackApiError as error:
+            newest = _noted(needs.form_clicks.of, click)[-1]
+            if (
+                not several
+                or api_errors.name(error) != "hash_conflict"
+                or newest.drawing != drawing
+            ):
+                return
+            needs.slack.views_update(view_id=view_id, hash=None, view=drawn)
 
 
 def _noted(note: Callable[[Click], tuple[FormClick, ...]], click: Click) -> tuple[FormClick, ...]:
@@ -138,7 +156,7 @@ def _noted(note: Callable[[Click], tuple[FormClick, ...]], click: Click) -> tupl
 def _drawn(needs: Needs, click: Click, clicks: Sequence[FormClick]) -> View | None:
     """The form as these clicks want it; None where it is left alone."""
     wanted = {each.name: each.value for each in clicks}
-    shown = _Shown.of(click)
+    shown = dataclasses.replace(_Shown.of(click), state=clicks[-1].state)
     metadata: str = click.view["private_metadata"]
     if modal.GATEWAY in wanted:
         before = {**shown.entered, "gateway": wanted[modal.GATEWAY]}

@@ -77,8 +77,7 @@ def render(
     plan = action.plan
     environment = environment_of(action.ref) if environment_of is not None else None
     title = heading(title_of(action), environment)
-    starts = paused is None and not any(each.under_way for each in beside)
-    line = _state_line(action, environment, starts=starts)
+    line = _state_line(action, environment)
     blocks: list[Block] = [header(title), section(f"{sign_of(action)} {line}")]
     if action.state is State.PENDING:
         blocks[1:1] = [section(others_open(beside))] if beside else []
@@ -134,10 +133,10 @@ def _before_it_begins(action: Action) -> str:
     return "Starting…"
 
 
-def _state_line(action: Action, environment: Environment | None, *, starts: bool) -> str:
+def _state_line(action: Action, environment: Environment | None) -> str:
     outcome = action.outcome
     if action.state is State.PENDING:
-        return "\n".join([*_asking(action), *who_decides(action, environment, starts=starts)])
+        return "\n".join([*_asking(action), *who_decides(action, environment)])
     if action.state is State.APPROVED:
         return f"{agreed(action)}. {pauses.of_waiting(action) or _before_it_begins(action)}"
     if action.state is State.RUNNING:

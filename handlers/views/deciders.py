@@ -36,11 +36,8 @@ def _names(users: Iterable[str]) -> str:
     return " and ".join(f"<@{user}>" for user in users)
 
 
-def who_decides(
-    action: Action, environment: Environment | None, *, starts: bool = True
-) -> list[str]:
-    """Whoever may decide it, and until when; nobody where the rules forbid it. `starts` says that
-    nothing else keeps it from starting then."""
+def who_decides(action: Action, environment: Environment | None) -> list[str]:
+    """Whoever may decide it, and until when; nobody where the rules forbid it."""
     if action.plan.denied:
         return []
     until = date(action.expires_at)
@@ -62,7 +59,8 @@ def who_decides(
             f"*{counted_so_far}*, by {_names(vote.by for vote in action.votes)}; "
             "waiting for another person."
         )
-    return [*lines, *(["It starts as soon as it is approved."] if starts else [])]
+    # When it starts is not known here: a pause, another action or a busy cluster may hold it.
+    return [*lines, "Once approved, it needs no further step to start."]
 
 
 def bound(action: Action) -> str:

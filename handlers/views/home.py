@@ -14,6 +14,7 @@ from deploy.actions.windows import Window
 from deploy.annotations import MANAGER
 from deploy.errors import GatewayBotError
 from deploy.expiry.automatic import turn_at
+from deploy.expiry.prospects import Prospect
 from deploy.health.attention import BROKEN, Sign
 from deploy.health.fleet import DOWN, Row
 from deploy.health.heartbeat import Heartbeat
@@ -48,6 +49,8 @@ IN_MODALS: Mapping[str, str] = {
 
 SOON_SECONDS = 7 * 86_400.0
 """Tokens that expire within this time are shown."""
+_AHEAD_SECONDS = 86_400.0
+"""Freezes that begin within this time are shown; later ones postpone what is to begin in them."""
 _REQUESTS, _ROWS, _LINES, _GATEWAYS = 8, 8, 6, 12
 """So many of a section are shown; all sections together stay below Slack's 100 blocks."""
 _LINE = 400
@@ -59,9 +62,11 @@ class Home:
 
     `decide` are requests that this person may decide now, `asked` their own open ones. `rows` are
     all gateways, the most urgent first, and `own` those of them that this person changed lately.
-    `failed` are clusters that cannot be looked at. `pauses` hold, `freezes` hold or begin soon. `unread` are the
+    `failed` are clusters that cannot be looked at. `pauses` hold, `freezes` hold or begin within
+    the time of `SOON_SECONDS`. `unread` are the
     sections that could not be read, each with why, and `notes` say what else cannot be seen.
-    `rotations` are how tokens are renewed automatically, by environment.
+    `rotations` are how tokens are renewed automatically, by environment, and `prospects` what keeps
+    them from it, None where that is not known.
     """
 
     user: str
@@ -78,6 +83,7 @@ class Home:
     unread: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    prospects: Mapping[str, Prospect] | None = field(default_factory=dict)
 
 
 def view(home: Home, environment_of: EnvironmentOf) -> View:
@@ -142,7 +148,10 @@ def _requests(
 def _attention(urgent: Sequence[Row], needing: int, home: Home) -> list[Block]:
     """The clusters that do not answer and the `urgent` ones of the gateways `needing` attention."""
     rows = [_cluster(name, error, home.rows) for name, error in list(home.failed.items())[:_ROWS]]
-    rows += [_with_menu(cut(_trouble(row, home), 1500), row.summary) for row in urgent]
+    rows += [
+        _with_menu(cut(_trouble(row, home), 1500), row.summary, renewable=_expires_soon(row, home))
+        for row in urgent
+    ]
     left = needing + len(home.failed) - len(rows)
     return _bounded(words.ATTENTION, rows, left, "status --attention")
 
@@ -220,15 +229,11 @@ def _tokens(expiring: Sequence[Row], home: Home) -> list[Block]:
 
 
 def _token(row: Row, home: Home) -> Block:
-    """Whose token expires, and the button that renews it where nothing else does."""
+    """Whose token expires, and how it is renewed."""
     summary = row.summary
     name, at = f"*{escape(summary.ref.name)}*  {_place(row)}", summary.token_expires_at or 0.0
     text = words.token(name, date(at), _renewal(row, home), expired=at <= home.at)
-    if summary.renewal == "manage":
-        return section(text, accessory=button(words.KEEP, KEEP, str(summary.ref)))
-    if summary.renewal == "rotate" and _rotation(row, home).rule.mode == "off":
-        return section(text, accessory=button(words.ROTATE, ROTATE, str(summary.ref)))
-    return _with_menu(text, summary)
+    return _with_menu(text, summary, renewable=True)
 
 
 def _token_expires(row: Row, home: Home) -> str:
@@ -241,24 +246,59 @@ def _rotation(row: Row, home: Home) -> Rotation:
 
 
 def _renewal(row: Row, home: Home) -> str:
-    """How its token is renewed, by the settings."""
+    """How its token is renewed, as far as that is known."""
     summary, rotation = row.summary, _rotation(row, home)
     if summary.renewal is None:
         return words.not_changed(escape(summary.kind))
     if summary.renewal == "manage":
         return words.NOT_OURS
+    if rotation.rule.mode == "off":
+        return words.NOT_RENEWED
+    if not rotation.channel:
+        return words.NO_CHANNEL
+    if home.prospects is None:
+        return ""
+    prospect = home.prospects.get(row.environment, Prospect())
+    if prospect.stopped:
+        return words.rotation_stopped(escape(row.environment))
+    if summary.ref in prospect.ended:
+        return words.rotation_ended(prospect.ended[summary.ref].value)
     turn = turn_at(summary.ref, summary.token_expires_at or 0.0, rotation.rule.before)
-    when = date(turn) if turn > home.at else ""
+    begins = _after_freezes(max(turn, home.at), row.environment, home.freezes)
+    when = date(begins) if begins > home.at else ""
+    frozen = begins > max(turn, home.at)
     if rotation.rule.mode == "auto":
-        return words.renewed_automatically(when)
-    if rotation.rule.mode == "ask":
-        return words.renewed_once_approved(rotation.channels, when)
-    return words.NOT_RENEWED
+        asked = [escape(each) for each in _elsewhere(row, home.rows)]
+        return words.renewed_automatically(when, frozen=frozen, asked=asked)
+    return words.renewed_once_approved(rotation.channel, when, frozen=frozen)
+
+
+def _after_freezes(
+    at: float, environment: str, found: Sequence[tuple[Environment, Freeze]]
+) -> float:
+    """The first moment from `at` on in which the environment is not frozen."""
+    spans = [(f.starts.timestamp(), f.ends.timestamp()) for e, f in found if e.name == environment]
+    for starts, ends in sorted(spans):
+        if starts <= at < ends:
+            at = ends
+    return at
+
+
+def _elsewhere(row: Row, rows: Sequence[Row]) -> list[str]:
+    """The other environments where a gateway of the same name in API Management runs: they may govern its
+    token as well."""
+    gateway = row.summary.gateway
+    same = {each.environment for each in rows if gateway and each.summary.gateway == gateway}
+    return sorted(same - {row.environment})
 
 
 def _freezes(home: Home) -> list[Block]:
     lines = [pauses.line(each) for each in home.pauses]
-    lines += [freezes.line(environment, freeze, home.at) for environment, freeze in home.freezes]
+    lines += [
+        freezes.line(environment, freeze, home.at)
+        for environment, freeze in home.freezes
+        if freeze.starts.timestamp() <= home.at + _AHEAD_SECONDS
+    ]
     for window in home.windows:
         ref = window.ref
         lines.append(
@@ -301,15 +341,18 @@ def _running(summary: GatewaySummary) -> str:
     return " · ".join(facts)
 
 
-def _with_menu(text: str, summary: GatewaySummary) -> Block:
+def _with_menu(text: str, summary: GatewaySummary, *, renewable: bool = False) -> Block:
+    """`renewable` offers a new token also where others deploy the gateway."""
     ref = str(summary.ref)
+    ours = summary.manageable and summary.managed_by == MANAGER
     choices = [Choice(words.STATUS, STATUS, ref), Choice(words.LOGS, LOGS, ref)]
-    if summary.manageable and summary.managed_by == MANAGER:
-        choices += [
-            Choice(words.RESTART, RESTART, ref),
-            Choice(words.ROTATE, ROTATE, ref),
-            Choice(words.DEPLOY_ONE, DEPLOY, summary.gateway or summary.ref.name),
-        ]
+    choices += [Choice(words.RESTART, RESTART, ref)] if ours else []
+    if ours or (renewable and summary.renewal == "rotate"):
+        choices.append(Choice(words.ROTATE, ROTATE, ref))
+    elif renewable and summary.renewal == "manage":
+        choices.append(Choice(words.KEEP, KEEP, ref))
+    if ours:
+        choices.append(Choice(words.DEPLOY_ONE, DEPLOY, summary.gateway or summary.ref.name))
     drawn = menu(MENU, choices)
     return section(text, accessory=drawn) if drawn else section(text)
 

@@ -1,6 +1,6 @@
 """What is offered where a new token mends a gateway: one button and one command, by whose token it is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from deploy.expiry.automatic import Automatic
@@ -12,10 +12,11 @@ ROTATE, MANAGE = "expiry_rotate", "expiry_manage"
 
 @dataclass(frozen=True)
 class Rotation:
-    """How the tokens of an environment are rotated automatically, and the channels that are asked."""
+    """How the tokens of an environment are rotated automatically, and the channel where it is said and
+    asked; nothing is rotated without one."""
 
     rule: Automatic = field(default_factory=Automatic)
-    channels: Sequence[str] = ()
+    channel: str = ""
 
 
 RenewalOf = Callable[[GatewayRef], Renewal | None]

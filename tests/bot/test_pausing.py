@@ -9,6 +9,7 @@ import yaml
 from bot.__main__ import main
 from bot.sandbox.valkey import Valkey
 from deploy.access import Environment
+from deploy.actions import reader
 from deploy.actions.audit import AuditLog
 from deploy.actions.connection import connect
 from deploy.actions.pauses import CLUSTER, Pauses
@@ -192,6 +193,26 @@ def test_what_no_replica_of_redis_has_confirmed_is_said_and_fails(
     assert f"Cluster west is {command}d." in told.out
     assert "No replica of Redis has confirmed this" in told.err
     assert "gateway-bot admin list" in told.err
+
+
+def test_of_very_many_plans_all_are_shown_anew_when_a_pause_begins_or_ends(
+    store: ActionStore, server: Valkey, named: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis = connect(server.url)
+    monkeypatch.setattr(reader, "_OPEN_LIMIT", 2)
+    names = [letter * 6 for letter in "ABCDE"]
+    for number, name in enumerate(names):
+        ask(store, name, ref=GatewayRef("west", "dev", f"edge-{number}"))
+        confirm(store, name)
+    owed, every = "gateway-bot:{messages}:owed", {f"action:{name}" for name in names}
+    redis.delete(owed)
+    main(["admin", "pause", "--cluster", "west", *named, "--reason", "x"])
+    assert set(redis.zrange(owed, 0, -1)) == every
+    redis.delete(owed)
+    pauses = Pauses(redis)
+    pauses.begin(CLUSTER, "west", reason="x", by="Ana", until=store.now() - 1)
+    report_ended(pauses, store, HomeReaders(redis), ())
+    assert set(redis.zrange(owed, 0, -1)) == every
 
 
 def test_plans_and_home_tabs_are_shown_anew_once_a_pause_has_ended_automatically(

@@ -61,7 +61,8 @@ def unreadable(requests: Sequence[str]) -> str:
 
 def left(requests: int) -> str:
     """That so many requests are open beyond those that were read."""
-    return f"{requests} more requests are open. Only those that are due first were read."
+    open_now = f"{counted(requests, 'more request')} {_are(requests)} open"
+    return f"{open_now}. Only those that are due first were read."
 
 
 def outage(name: str) -> str:
@@ -84,21 +85,43 @@ def token_expires(when: str, renewal: str, *, expired: bool) -> str:
     return f"Its token {'expired' if expired else 'expires'} {when}. {renewal}"
 
 
-def renewed_automatically(when: str) -> str:
-    """By the bot alone, then; or now, where that moment is over."""
-    return f"It is renewed automatically {f'on {when}' if when else 'as soon as possible'}."
+def renewed_automatically(when: str, *, frozen: bool, asked: Sequence[str]) -> str:
+    """By the bot alone, then; or now, where that moment is over. `frozen` says that a freeze ends then;
+    approvers of the environments `asked` may have to approve it."""
+    then = f"once the freeze ends: {when}" if frozen else when or "as soon as possible"
+    if not asked:
+        return f"It is renewed automatically {then}."
+    return f"The bot requests its renewal {then}. Approvers of {' and '.join(asked)} may have to approve it."
 
 
-def renewed_once_approved(channels: Sequence[str], when: str) -> str:
-    """By the bot once somebody approves it."""
-    where = f"in {', '.join(f'<#{each}>' for each in channels)} " if channels else ""
+def renewed_once_approved(channel: str, when: str, *, frozen: bool) -> str:
+    """By the bot once somebody approves it in that channel."""
     if not when:
-        return f"The bot asks {where}for a decision, and renews it once that is given."
-    return f"On {when} the bot asks {where}whether to renew it."
+        return f"The bot asks in <#{channel}> for a decision, and renews it once that is given."
+    then = f" once the freeze ends: {when}" if frozen else f": {when}"
+    return f"The bot asks in <#{channel}> whether to renew it{then}."
+
+
+NO_CHANNEL = "It is not renewed automatically, because no channel gets its environment's warnings: rotate it."
+
+
+def rotation_stopped(environment: str) -> str:
+    """After failures in a row nothing begins there."""
+    return (
+        f"It is not renewed automatically: after failures, rotation in {environment} is stopped. "
+        "Rotate it."
+    )
+
+
+def rotation_ended(state: str) -> str:
+    """The bot does not begin again what people ended, nor what succeeded."""
+    if state == "succeeded":
+        return "It was renewed already; its new expiry is not visible yet."
+    return f"It is not renewed automatically, because its last rotation was {state}: rotate it."
 
 
 NOT_RENEWED = "It is not renewed automatically: rotate it."
-NOT_OURS = "It is not renewed automatically, because others deploy this gateway."
+NOT_OURS = "This bot does not renew it: others deploy this gateway."
 
 
 def not_changed(kind: str) -> str:
@@ -108,8 +131,12 @@ def not_changed(kind: str) -> str:
 
 def cluster_unread(name: str, why: str, gateways: int) -> str:
     """A cluster that does not answer, and how many gateways are shown as they were."""
-    old = f" Its {counted(gateways, 'gateway')} are shown as last seen." if gateways else ""
-    return f":warning: *Cluster {name}*: {why}{old}"
+    shown = f" Its {counted(gateways, 'gateway')} {_are(gateways)} shown as last seen."
+    return f":warning: *Cluster {name}*: {why}{shown if gateways else ''}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def image(image: str, updated: int, desired: int) -> str:

@@ -14,6 +14,7 @@ from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Freeze
 from deploy.actions.action import Outcome, State
 from deploy.actions.connection import connect
+from deploy.actions.pauses import Pause
 from deploy.changes.refusal import NotAllowed
 from deploy.errors import Ambiguous, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
@@ -362,6 +363,20 @@ def test_a_plan_that_one_person_sees_has_the_buttons_that_count_for_them(calm: D
     assert shown == {"action_deny", "action_details"}
     assert "You have already approved this." in said
     assert "You can deny this." in said
+
+
+def test_a_plan_that_one_person_sees_says_what_keeps_it_from_starting(calm: Desk) -> None:
+    calm.ask("AAAAAA", by_approvers(2, PEOPLE))
+    calm.ask("BBBBBB", by_approvers(2, PEOPLE))
+    calm.changes.pauses.append(Pause("environment", "production"))
+    _, said = shown_to(calm, "U2")
+    assert "action `BBBBBB`" in said
+    assert "*Environment production* is paused" in said
+    assert "Once approved, it needs no further step to start." in said
+    assert calm.click("action_approve", "U2", "AAAAAA") == calm.click(
+        "action_approve", "U3", "AAAAAA"
+    )
+    assert "is pending on this gateway" not in shown_to(calm, "U2")[1]
 
 
 def test_only_the_requester_is_shown_the_button_that_confirms(client: Any) -> None:

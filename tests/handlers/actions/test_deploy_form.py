@@ -363,7 +363,16 @@ def test_a_click_while_the_form_is_being_filled_in_is_drawn_with_it(
     empty = form.opened()
     first = form.click(empty, modal.GATEWAY, "contoso/edge-1")
     second = form.click(empty, modal.FILE_OR_NOT, modal.SpecFile.GIVEN.value)
-    look = iter([lambda: form.needs.form_clicks.noted(second)])
+    while_it_looks(monkeypatch, lambda: form.needs.form_clicks.noted(second))
+    deploy_form.clicked(form.needs, first)
+    view = form.slack.shown[-1]
+    assert modal.takes_file(view["blocks"])
+    assert starts(view)["to"] == "west/dev"
+
+
+def while_it_looks(monkeypatch: pytest.MonkeyPatch, *happens: Any) -> None:
+    """What happens at each look at what runs, once."""
+    look = iter(happens)
     found = SimpleNamespace(summaries=(summary("west/dev"),))
 
     def found_everywhere(caches: Any, wait: float) -> Any:
@@ -371,10 +380,59 @@ def test_a_click_while_the_form_is_being_filled_in_is_drawn_with_it(
         return found
 
     monkeypatch.setattr(deploy_form, "found_everywhere", found_everywhere)
+
+
+def test_a_late_drawing_of_the_older_click_keeps_what_was_entered_before_the_newer_one(
+    monkeypatch: pytest.MonkeyPatch, server: Valkey
+) -> None:
+    form = Form(monkeypatch, summary("west/dev"), clicks=FormClicks(connect(server.url)))
+    empty = form.opened()
+    first = form.click(empty, modal.GATEWAY, "contoso/edge-1")
+    entered = {"deploy_gateway": "contoso/edge-1", "deploy_name": "blue"}
+    second = form.click(empty, modal.FILE_OR_NOT, modal.SpecFile.GIVEN.value, **entered)
+    while_it_looks(monkeypatch, lambda: deploy_form.clicked(form.needs, second))
     deploy_form.clicked(form.needs, first)
     view = form.slack.shown[-1]
     assert modal.takes_file(view["blocks"])
-    assert starts(view)["to"] == "west/dev"
+    assert starts(view)["name"] == "blue"
+
+
+def test_a_late_drawing_does_not_replace_one_that_somebody_has_clicked_in(
+    monkeypatch: pytest.MonkeyPatch, server: Valkey
+) -> None:
+    form = Form(monkeypatch, summary("west/dev"), clicks=FormClicks(connect(server.url)))
+    empty = form.opened()
+    first = form.click(empty, modal.GATEWAY, "contoso/edge-1")
+    second = form.click(
+        empty, modal.FILE_OR_NOT, modal.SpecFile.GIVEN.value, deploy_gateway="contoso/edge-1"
+    )
+
+    def meanwhile() -> None:
+        deploy_form.clicked(form.needs, second)
+        form.without_file(form.slack.shown[-1])
+
+    while_it_looks(monkeypatch, meanwhile)
+    deploy_form.clicked(form.needs, first)
+    assert not modal.takes_file(form.slack.shown[-1]["blocks"])
+
+
+def test_a_click_after_one_that_drew_nothing_replaces_only_what_it_was_made_on(
+    monkeypatch: pytest.MonkeyPatch, server: Valkey
+) -> None:
+    form = Form(monkeypatch, clicks=FormClicks(connect(server.url)))
+    empty = form.opened()
+    deploy_form.clicked(form.needs, form.click(empty, modal.GATEWAY, "contoso/edge-9"))
+    assert form.slack.shown == [empty], "nothing is known of that gateway"
+    known: list[Any] = []
+    shows = form.slack.views_update
+
+    def noticed(*, hash: str | None, **more: Any) -> None:
+        known.append(hash)
+        shows(hash=hash, **more)
+
+    monkeypatch.setattr(form.slack, "views_update", noticed)
+    form.with_file(empty, deploy_gateway="contoso/edge-9")
+    assert known == ["h1"]
 
 
 def test_where_redis_is_away_a_form_is_filled_in_all_the_same(

@@ -11,6 +11,7 @@ from slack_sdk import WebClient
 
 from bot.sandbox.valkey import Valkey
 from deploy.access import Approval, Environment, Standing
+from deploy.actions import reader
 from deploy.actions.action import State
 from deploy.actions.audit import AuditLog
 from deploy.actions.codec import Unreadable
@@ -50,23 +51,26 @@ REF = GatewayRef("west", "prod", "edge-1")
 PRODUCTION = Environment("production", approval=Approval(People(("U0BEN",))))
 
 
-def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(server: Valkey) -> None:
+def test_what_waits_for_a_confirmation_within_a_window_ends_with_it(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_OPEN_LIMIT", 1)
     client = connect(server.url)
     windows, store = windows_of(client), ActionStore(client, CODEC)
     window_of = {
         user: windows.open(REF, user, by="U2", reason="x", seconds=60, channel=OPS, request_id=user)
         for user in ("U1", "U3")
     }
-    for name, user in (("AAAAAA", "U1"), ("BBBBBB", "U1"), ("CCCCCC", "U3")):
+    for name, user in (("AAAAAA", "U3"), ("BBBBBB", "U1"), ("CCCCCC", "U1")):
         ask(store, name, ref=REF, requester=user, policy=by_approvers(window=window_of[user].key))
     confirm(store, "BBBBBB")
     windows.close(window_of["U1"].key, by="U2")
     window.report_ended(windows, store)
     states = [found.state for name in ("AAAAAA", "BBBBBB", "CCCCCC") if (found := store.get(name))]
-    assert states == [State.EXPIRED, State.APPROVED, State.PENDING]
-    late = store.get("AAAAAA")
+    assert states == [State.PENDING, State.APPROVED, State.EXPIRED]
+    late = store.get("CCCCCC")
     assert late is not None
-    (note,) = notes(late, store.events("AAAAAA")[-1:], "C1")
+    (note,) = notes(late, store.events("CCCCCC")[-1:], "C1")
     for said in (refusals.refused("expired", late).text, note.text):
         assert "approval window is closed" in said
 

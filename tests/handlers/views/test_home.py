@@ -15,6 +15,7 @@ from deploy.actions.windows import Window
 from deploy.annotations import MANAGER
 from deploy.errors import Unavailable
 from deploy.expiry.automatic import Automatic, turn_at
+from deploy.expiry.prospects import Prospect
 from deploy.gateway import GatewayRef
 from deploy.health.attention import BROKEN, SOON, WRONG, Attention, Sign
 from deploy.health.fleet import Row, rows_of
@@ -298,8 +299,8 @@ def entry_of(blocks: list[Any], name: str = "edge-1") -> Any:
     return block
 
 
-def rotating(mode: Any, before: float, *channels: str) -> dict[str, Rotation]:
-    return {"development": Rotation(Automatic(mode, before * DAY), channels)}
+def rotating(mode: Any, before: float, channel: str = "C1") -> dict[str, Rotation]:
+    return {"development": Rotation(Automatic(mode, before * DAY), channel)}
 
 
 def test_a_token_that_expires_says_how_it_is_renewed_by_the_settings() -> None:
@@ -312,28 +313,93 @@ def test_a_token_that_expires_says_how_it_is_renewed_by_the_settings() -> None:
         return text
 
     turn = date(turn_at(GatewayRef("west", "dev", "edge-1"), NOW + 5 * DAY, 2 * DAY))
-    assert f"It is renewed automatically on {turn}." in said(rotating("auto", 2), days=5)
+    assert f"It is renewed automatically {turn}." in said(rotating("auto", 2), days=5)
     assert "It is renewed automatically as soon as possible." in said(rotating("auto", 7))
-    asked = said(rotating("ask", 2, "C1", "C2"), days=5)
-    assert f"On {turn} the bot asks in <#C1>, <#C2> whether to renew it." in asked
-    due = said(rotating("ask", 7, "C1"))
+    asked = said(rotating("ask", 2), days=5)
+    assert f"The bot asks in <#C1> whether to renew it: {turn}." in asked
+    due = said(rotating("ask", 7))
     assert "The bot asks in <#C1> for a decision, and renews it once that is given." in due
     for rotations in (rotating("off", 7), {}):
         assert said(rotations).endswith("It is not renewed automatically: rotate it.")
-    assert "others deploy this gateway" in said({}, managed_by="Helm")
+    theirs = said({}, managed_by="Helm")
+    assert theirs.endswith("This bot does not renew it: others deploy this gateway.")
     assert "does not change a StatefulSet" in said({}, kind="StatefulSet")
 
 
-def test_a_token_that_nothing_renews_has_the_button_that_does() -> None:
-    def accessory(rotations: dict[str, Rotation], **more: Any) -> Any:
-        return entry_of(drawn(rows=rows(expiring(**more)), rotations=rotations))["accessory"]
+def renewal(mode: Any, *others: GatewaySummary, days: float = 5, **home: Any) -> str:
+    """What is said of how the token of edge-1 is renewed, where its turn is two days before it expires."""
+    given = {"rotations": rotating(mode, 2), **home}
+    blocks = drawn(rows=rows(expiring(days=days), *others), **given)
+    text: str = entry_of(blocks)["text"]["text"].partition("\n")[2]
+    return text.partition("UTC>. ")[2]
 
-    off = accessory({})
-    assert (off["text"]["text"], off["action_id"]) == (words.ROTATE, view.ROTATE)
-    assert off["value"] == "west/dev/edge-1"
-    keep = accessory({}, managed_by="Helm")
-    assert (keep["text"]["text"], keep["action_id"]) == (words.KEEP, view.KEEP)
-    assert accessory(rotating("auto", 7))["action_id"] == view.MENU
+
+def frozen_for(first: float, last: float, name: str = "development") -> tuple[Environment, Freeze]:
+    """A freeze between these days from now."""
+    starts, ends = (
+        datetime.datetime.fromtimestamp(NOW + days * DAY, datetime.UTC) for days in (first, last)
+    )
+    return Environment(name), Freeze("Year end", starts, ends)
+
+
+def test_a_freeze_postpones_what_would_begin_in_it() -> None:
+    ends = date(NOW + 4 * DAY)
+    for freezes in ([frozen_for(-1, 4)], [frozen_for(2, 3.5), frozen_for(3.2, 4)]):
+        said = renewal("auto", freezes=freezes)
+        assert said == f"It is renewed automatically once the freeze ends: {ends}."
+        asked = renewal("ask", freezes=freezes)
+        assert asked == f"The bot asks in <#C1> whether to renew it once the freeze ends: {ends}."
+    turn = date(turn_at(GatewayRef("west", "dev", "edge-1"), NOW + 5 * DAY, 2 * DAY))
+    for freezes in ([frozen_for(-1, 1)], [frozen_for(-1, 4, "production-west")]):
+        assert renewal("auto", freezes=freezes) == f"It is renewed automatically {turn}."
+    due = renewal("auto", days=1, freezes=[frozen_for(-1, 0.5)])
+    assert due == f"It is renewed automatically once the freeze ends: {date(NOW + DAY / 2)}."
+    assert words.FREEZES not in titles(drawn(freezes=[frozen_for(2, 3)]))
+
+
+def test_no_renewal_is_promised_that_will_not_begin() -> None:
+    for mode in ("auto", "ask"):
+        stopped = renewal(mode, prospects={"development": Prospect(stopped=True)})
+        assert "after failures, rotation in development is stopped" in stopped
+        for state in (State.DENIED, State.CANCELLED, State.STOPPED):
+            ended = Prospect(ended={GatewayRef("west", "dev", "edge-1"): state})
+            said = renewal(mode, prospects={"development": ended})
+            assert said.startswith("It is not renewed automatically, because its last rotation was")
+            assert state.value in said
+        done = Prospect(ended={GatewayRef("west", "dev", "edge-1"): State.SUCCEEDED})
+        assert "renewed already" in renewal(mode, prospects={"development": done})
+        assert "no channel" in renewal(mode, rotations=rotating(mode, 2, channel=""))
+        assert renewal(mode, prospects=None) == ""
+
+
+def test_whoever_else_may_have_to_approve_an_automatic_renewal_is_named() -> None:
+    other = summary("edge-1-blue", "prod", gateway="edge-1")
+    said = renewal("auto", other)
+    assert said.endswith("Approvers of production-west may have to approve it.")
+    assert "renewed automatically" not in said
+    assert "production-west" not in renewal("auto", summary("edge-2", "prod"))
+
+
+def test_the_menu_of_a_token_that_expires_renews_it_beside_all_that_any_menu_does() -> None:
+    def offered(*found: Attention, **more: Any) -> list[str]:
+        accessory = entry_of(drawn(rows=rows(expiring("edge-1", *found, **more))))["accessory"]
+        assert accessory["action_id"] == view.MENU
+        return [option["value"].split()[0] for option in accessory["options"]]
+
+    every = [view.STATUS, view.LOGS, view.RESTART, view.ROTATE, view.DEPLOY]
+    for found in ((), (CRASHING,)):
+        assert offered(*found) == every
+        theirs = {"managed_by": "Helm"}
+        assert offered(*found, **theirs) == [view.STATUS, view.LOGS, view.KEEP]
+        kept = offered(*found, **theirs, token_kept=True)
+        assert kept == [view.STATUS, view.LOGS, view.ROTATE]
+
+
+def test_one_and_several_are_counted_in_plain_words() -> None:
+    assert words.left(1).startswith("1 more request is open.")
+    assert words.left(2).startswith("2 more requests are open.")
+    assert words.cluster_unread("east", "No.", 1).endswith("Its 1 gateway is shown as last seen.")
+    assert words.cluster_unread("east", "No.", 2).endswith("Its 2 gateways are shown as last seen.")
 
 
 def test_a_gateway_of_which_only_the_token_expires_is_shown_under_one_heading() -> None:
