@@ -44,8 +44,9 @@ def _stop_and_plan(needs: Needs, click: Click, kind: str) -> Reply | None:
     open_plan = next(
         (
             each
-            for each in needs.store.open()
-            if (each.ref, each.requester, each.kind) == (ref, click.user, kind)
+            for each in needs.store.open_on(ref)
+            # What is being stopped may be of that kind itself.
+            if each.id != action_id and (each.requester, each.kind) == (click.user, kind)
         ),
         None,
     )
