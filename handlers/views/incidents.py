@@ -253,10 +253,13 @@ def _state(incident: Incident) -> str:
     return f"{f'{are} {shared}' if shared else 'got worse together'}{some}"
 
 
-def _shared(members: Iterable[Member]) -> str:
+def _shared(members: Sequence[Member]) -> str:
     """The worst trouble that all of them have, in words; empty where they have none in common."""
     common = set.intersection(*(set(member.troubles) for member in members))
-    return words.of_several(min(common, key=_rank)) if common else ""
+    if not common:
+        return ""
+    worst = min(common, key=_rank)
+    return words.of_several(worst, [member.troubles[worst] for member in members])
 
 
 def _worst_first(
@@ -291,7 +294,7 @@ def _gateways(incident: Incident) -> dict[str, Member]:
 
 
 def _in_words(member: Member) -> str:
-    found = (words.STATES.get(trouble, trouble) for trouble in _troubles(member))
+    found = (words.state(each, member.troubles[each]) for each in _troubles(member))
     return " and ".join(dict.fromkeys(found))
 
 
