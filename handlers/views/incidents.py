@@ -1,7 +1,7 @@
 """Posts in a channel when gateways get worse or better."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
 from deploy.actions.action import Action
