@@ -55,16 +55,21 @@ def trouble_of(gateway: GatewayDetail) -> Trouble:
         small = f"Seen: {escape(evidence.sentence(beat.evidence))}"
         told = (*_COUNTED, refusal.sign)
         return Trouble(
-            state, f"{_text(refusal)}{since}", small, _remedy(s, refusal.sign), True, told=told
+            state,
+            f"{_text(refusal)}{since}",
+            small,
+            _remedy(gateway, refusal.sign),
+            True,
+            told=told,
         )
     if state in _OF_LINK:
         why = _sentences(evidence.sentence(_of_all(beat.evidence)), words.MEANINGS.get(state, ""))
-        remedy = _remedy(s, state)
+        remedy = _remedy(gateway, state)
         return Trouble(state, f"{escape(why)}{_since(beat.since)}", "", remedy, True)
     worst = s.findings[0] if s.findings else None
     if worst is not None and worst.urgency == BROKEN and worst.sign not in _COUNTED:
         told = (*_COUNTED, worst.sign)
-        return Trouble(worst.sign.value, _text(worst), "", _remedy(s, worst.sign), told=told)
+        return Trouble(worst.sign.value, _text(worst), "", _remedy(gateway, worst.sign), told=told)
     return Trouble()
 
 
@@ -80,7 +85,7 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
         said = evidence.sentence(_of_all(beat.evidence)) if linked else words.NO_CAUSE
         if beat.level in _OF_LINK:
             said = evidence.of_link(beat.level, _of_all(beat.evidence))
-        remedy = _remedy(s, beat.level if beat.level in _OF_LINK else state)
+        remedy = _remedy(gateway, beat.level if beat.level in _OF_LINK else state)
         why = escape(_sentences(cut(said, _SAID), meaning))
         return Trouble(
             state, f"{why}{since}", "", remedy, linked or beat.level == "unknown", told=told
@@ -88,9 +93,11 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
     means = meaning_in(found.text)
     why = escape(_sentences(means or cut(found.text, _SAID), meaning))
     small = words.own_words(escape(cut(found.text, _SAID))) if means else ""
-    remedy = escape(remedy_in(found.text)) or _remedy(s, found.sign) or _remedy(s, state)
+    remedy = (
+        escape(remedy_in(found.text)) or _remedy(gateway, found.sign) or _remedy(gateway, state)
+    )
     # A first version has none before it, and what others deploy is theirs to roll back.
-    back = s.manageable and s.managed_by == MANAGER and len(gateway.actions) > 1
+    back = _deployed_here(s) and len(gateway.actions) > 1
     if back:
         remedy = _sentences(remedy, words.ROLL_BACK.format(ref=escape(str(s.ref))))
     link = beat.level == "unknown"
@@ -119,6 +126,10 @@ def _first(s: GatewaySummary, *signs: Sign) -> Attention | None:
     return next((f for sign in signs for f in s.findings if f.sign is sign), None)
 
 
+def _deployed_here(s: GatewaySummary) -> bool:
+    return s.manageable and s.managed_by == MANAGER
+
+
 def _text(finding: Attention) -> str:
     return escape(cut(finding.text, _SAID))
 
@@ -137,12 +148,15 @@ def _unavailable(found: Collection[ConditionSummary]) -> float | None:
     return next((each.since for each in gone), None)
 
 
-def _remedy(s: GatewaySummary, key: str) -> str:
-    """What to do about a finding or a level, with the whole command."""
+def _remedy(gateway: GatewayDetail, key: str) -> str:
+    """What to do about a finding or a level, with the whole command. No command deploys or scales what
+    others deploy, nor what an autoscaler scales."""
+    s = gateway.summary
     renews = key in (Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
     if renews and s.renewable and s.renewal is not None:
         return words.renew(f"{OFFERS[s.renewal].command} {escape(str(s.ref))}")
-    changes = key in (Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
-    if changes and not s.manageable:
+    if key == Sign.TOKEN_MISSING and not _deployed_here(s):
+        return words.RESTORE
+    if key == Sign.SCALED_TO_ZERO and (gateway.autoscalers or not _deployed_here(s)):
         return ""
     return words.REMEDIES.get(key, "").format(ref=escape(str(s.ref)))

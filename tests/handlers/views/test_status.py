@@ -652,6 +652,31 @@ def test_what_breaks_a_gateway_without_touching_its_pods_comes_first_too() -> No
     assert "`/gateway rotate west/dev/edge-1`" in told[-1]
 
 
+@pytest.mark.parametrize(
+    ("more", "secret", "scale"),
+    [
+        ({}, "Restore the Secret, or run `/gateway deploy", "`/gateway scale west/dev/edge-1"),
+        ({"managed_by": "Helm"}, "*What to do*  Restore the Secret.", ""),
+        ({"managed_by": "Helm", "token_kept": True}, "*What to do*  Restore the Secret.", ""),
+        ({"kind": "StatefulSet", "managed_by": "x"}, "*What to do*  Restore the Secret.", ""),
+    ],
+)
+def test_what_others_deploy_is_neither_deployed_nor_scaled_by_what_there_is_to_do(
+    more: dict[str, Any], secret: str, scale: str
+) -> None:
+    def to_do(finding: Attention, **fields: Any) -> str:
+        fine = Heartbeat("no trouble seen", "2 of 2 pods: ready")
+        given = summary("west/dev/edge-1", finding, **more)
+        detail = dataclasses.replace(DETAIL, summary=given, heartbeat=fine, **fields)
+        return next((each for each in sections_of(detail) if "What to do" in each), "")
+
+    zero = Attention(BROKEN, Sign.SCALED_TO_ZERO, "It is scaled to zero: nothing serves traffic.")
+    assert secret in to_do(GONE)
+    assert ("/gateway deploy" in to_do(GONE)) == bool(scale)
+    assert (scale in to_do(zero)) if scale else to_do(zero) == ""
+    assert to_do(zero, autoscalers=("KEDA ScaledObject edge-1",)) == "", "it sets the replicas"
+
+
 def test_a_gateway_in_order_has_nothing_to_do() -> None:
     fine = Heartbeat("no trouble seen", "2 of 2 pods: ready")
     told = sections_of(dataclasses.replace(DETAIL, heartbeat=fine, conditions=()))
