@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from deploy.annotations import MANAGER
 from deploy.health.attention import BROKEN, Attention, Sign
 from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary
-from deploy.observed.causes import meaning_in, remedy_in
+from deploy.observed.causes import OF_VERSION, cause_in, meaning_in, remedy_in
+from deploy.observed.revision_differences import goes_back
 from handlers.views import conditions
 from handlers.views.renewals import OFFERS
 from handlers.views.text import cut, date, escape
@@ -96,8 +97,9 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
     remedy = (
         escape(remedy_in(found.text)) or _remedy(gateway, found.sign) or _remedy(gateway, state)
     )
-    # A first version has none before it, and what others deploy is theirs to roll back.
-    back = _deployed_here(s) and len(gateway.actions) > 1
+    of_version = found.sign is Sign.CRASHING or cause_in(found.text) in OF_VERSION
+    # What others deploy is theirs to roll back.
+    back = of_version and _deployed_here(s) and goes_back(gateway.actions)
     if back:
         remedy = _sentences(remedy, words.ROLL_BACK.format(ref=escape(str(s.ref))))
     link = beat.level == "unknown"

@@ -582,9 +582,13 @@ def test_what_to_do_comes_last_with_the_whole_command_and_the_logs_are_one_click
 
 
 def test_pods_that_do_not_run_are_rolled_back_where_there_is_a_version_before() -> None:
-    def way_out(*numbers: int, **more: Any) -> tuple[bool, bool]:
-        past = tuple(Revision(n, "gateway:2.11.1", NOW, 2, current=n == 2) for n in numbers)
-        detail = broken(2, actions=past)
+    def way_out(*tags: str, said: str = PULL, **more: Any) -> tuple[bool, bool]:
+        past = tuple(
+            Revision(9 - n, f"gateway:{tag}", NOW, 2, current=not n, spec={"image": {"tag": tag}})
+            for n, tag in enumerate(tags)
+        )
+        pods = Attention(WRONG, Sign.NOT_RUNNING, f"2 of 2 pods not running: {said}")
+        detail = broken(2, DOWN, pods, actions=past)
         detail = dataclasses.replace(detail, summary=dataclasses.replace(detail.summary, **more))
         reply = view.detail(detail, SUPPORTED, LINK, NOW)
         check_blocks(list(reply.blocks))
@@ -595,9 +599,19 @@ def test_pods_that_do_not_run_are_rolled_back_where_there_is_a_version_before() 
             -1
         ], "Roll back…" in names
 
-    assert way_out(2, 1) == (True, True)
-    assert way_out(1) == (False, False), "its first version"
-    assert way_out(2, 1, managed_by="Helm") == (False, False)
+    assert way_out("2.11.1", "2.10.0") == (True, True)
+    assert way_out("2.11.1", "2.11.1", "2.10.0") == (True, True), "restarted since"
+    assert way_out("2.11.1") == (False, False), "its first version"
+    assert way_out("2.11.1", "2.11.1") == (False, False), "a restart or a rotation alone"
+    assert way_out("2.11.1", "2.10.0", managed_by="Helm") == (False, False)
+    for said in ("OOMKilled: Error", "CreateContainerError: bad", "CrashLoopBackOff: exit code 1"):
+        assert way_out("2.11.1", "2.10.0", said=said) == (True, True)
+    for said in (
+        "Unschedulable: 0/3 nodes are available: 3 Insufficient cpu.",
+        'CreateContainerConfigError: secret "t" not found',
+        "Odd: nobody knows",
+    ):
+        assert way_out("2.11.1", "2.10.0", said=said) == (False, False)
 
 
 def test_a_gateway_whose_pods_show_no_cause_says_so_and_where_to_look() -> None:
