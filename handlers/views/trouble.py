@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from deploy.annotations import MANAGER
 from deploy.health.attention import BROKEN, Attention, Sign
+from deploy.health.heartbeat import Heartbeat
 from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary
 from deploy.observed.causes import OF_VERSION, cause_in, meaning_in, remedy_in
 from deploy.observed.revision_differences import goes_back
@@ -53,7 +54,7 @@ def trouble_of(gateway: GatewayDetail) -> Trouble:
     refusal = _first(s, Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED)
     if state == "denied" and refusal is not None:
         since = _since(beat.since)
-        small = f"Seen: {escape(evidence.sentence(beat.evidence))}"
+        small = _seen(beat)
         told = (*_COUNTED, refusal.sign)
         return Trouble(
             state,
@@ -86,18 +87,22 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
         said = evidence.sentence(_of_all(beat.evidence)) if linked else words.NO_CAUSE
         if beat.level in _OF_LINK:
             said = evidence.of_link(beat.level, _of_all(beat.evidence))
-        remedy = _remedy(gateway, beat.level if beat.level in _OF_LINK else state)
+        key, small = beat.level if beat.level in _OF_LINK else state, ""
+        refusal = _first(s, Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED)
+        if beat.level == "denied" and refusal is not None:
+            said, small, key = refusal.text, _seen(beat), refusal.sign
+            told.append(refusal.sign)
+        remedy = _remedy(gateway, key) or _remedy(gateway, state)
         why = escape(_sentences(cut(said, _SAID), meaning))
-        return Trouble(
-            state, f"{why}{since}", "", remedy, linked or beat.level == "unknown", told=told
-        )
-    means = meaning_in(found.text)
-    why = escape(_sentences(means or cut(found.text, _SAID), meaning))
+        link = linked or beat.level == "unknown"
+        return Trouble(state, f"{why}{since}", small, remedy, link, told=told)
+    # What Kubernetes says of pods that it does not create comes without its reason.
+    known = f"FailedCreate: {found.text}" if found.sign is Sign.NO_NEW_PODS else found.text
+    means = meaning_in(known)
+    why = escape(_sentences(means or _stopped(cut(found.text, _SAID)), meaning))
     small = words.own_words(escape(cut(found.text, _SAID))) if means else ""
-    remedy = (
-        escape(remedy_in(found.text)) or _remedy(gateway, found.sign) or _remedy(gateway, state)
-    )
-    of_version = found.sign is Sign.CRASHING or cause_in(found.text) in OF_VERSION
+    remedy = escape(remedy_in(known)) or _remedy(gateway, found.sign) or _remedy(gateway, state)
+    of_version = found.sign is Sign.CRASHING or cause_in(known) in OF_VERSION
     # What others deploy is theirs to roll back.
     back = of_version and _deployed_here(s) and goes_back(gateway.actions)
     if back:
@@ -134,6 +139,14 @@ def _deployed_here(s: GatewaySummary) -> bool:
 
 def _text(finding: Attention) -> str:
     return escape(cut(finding.text, _SAID))
+
+
+def _seen(beat: Heartbeat) -> str:
+    return f"Seen: {escape(evidence.sentence(beat.evidence))}"
+
+
+def _stopped(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _sentences(*parts: str) -> str:

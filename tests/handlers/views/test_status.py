@@ -614,6 +614,40 @@ def test_pods_that_do_not_run_are_rolled_back_where_there_is_a_version_before() 
         assert way_out("2.11.1", "2.10.0", said=said) == (False, False)
 
 
+def test_pods_that_a_quota_keeps_from_being_created_have_a_cause_and_no_logs_to_read() -> None:
+    says = 'pods "edge-1-x" is forbidden: exceeded quota: q, requested: cpu=2'
+    none = Attention(WRONG, Sign.NO_NEW_PODS, f"Pods cannot be created: {says}")
+    told = sections_of(broken(2, DOWN, none, pods=()))
+    assert told[0].startswith(
+        "🔴 *down*: The namespace's quota is used up. No pod serves traffic. Since "
+    )
+    assert told[1].endswith("requested: cpu=2")
+    assert told[-1] == ("*What to do*  Request less, or have the quota raised, then deploy again.")
+
+
+def test_what_nothing_is_known_of_is_a_sentence_too() -> None:
+    odd = Attention(WRONG, Sign.NOT_RUNNING, "2 of 2 pods not running: Odd: nobody knows")
+    said = sections_of(broken(2, DOWN, odd))[0]
+    assert "Odd: nobody knows. No pod serves traffic." in said
+
+
+@pytest.mark.parametrize(
+    ("found", "remedy"),
+    [
+        ((REFUSED,), "Renew its token: `/gateway rotate west/dev/edge-1`."),
+        ((), "Read what its pods say: `/gateway logs west/dev/edge-1`."),
+    ],
+)
+def test_of_a_gateway_that_is_down_and_denied_the_refusal_is_said_once_with_what_to_do(
+    found: tuple[Attention, ...], remedy: str
+) -> None:
+    beat = Heartbeat("denied", "2 of 2 pods: Azure refuses the gateway: x", NOW - 90)
+    told = sections_of(broken(2, DOWN, *found, heartbeat=beat, pods=()))
+    assert told[-1] == f"*What to do*  {remedy}"
+    assert "\n".join(told).count("Azure refuses its token.") == len(found)
+    assert "\n".join(told).count("Azure refuses the gateway: x") == 1
+
+
 def test_a_gateway_whose_pods_show_no_cause_says_so_and_where_to_look() -> None:
     quiet = broken(2, DOWN, heartbeat=Heartbeat("unknown", "no pod was looked at"))
     told = sections_of(quiet)
