@@ -21,6 +21,7 @@ from handlers.views.words import status as words
 
 _SAID = 400
 _EVERY_POD = re.compile(r"^(\d+) of \1 pods: ")
+_CLAUSE_ENDS = re.compile(r"[:.,]( |$)")
 _OF_PODS = (Sign.NOT_RUNNING, Sign.NO_NEW_PODS, Sign.CRASHING, Sign.TOKEN_MISSING)
 """What keeps pods from being ready, the likeliest cause first."""
 _COUNTED = (Sign.DOWN, Sign.NOT_READY)
@@ -43,6 +44,12 @@ class Trouble:
     link: bool = False
     rolls_back: bool = False
     told: Collection[Sign] = _COUNTED
+
+    @property
+    def says_state(self) -> bool:
+        """Whether `why` begins by saying what it is called: “Its token has expired”."""
+        first, *_ = _CLAUSE_ENDS.split(self.why.lower(), maxsplit=1)
+        return set(self.state.split()) <= set(first.split())
 
 
 def trouble_of(gateway: GatewayDetail) -> Trouble:

@@ -694,10 +694,47 @@ def test_what_breaks_a_gateway_without_touching_its_pods_comes_first_too() -> No
     told = sections_of(
         dataclasses.replace(DETAIL, summary=summary("west/dev/edge-1", expired), heartbeat=fine)
     )
-    assert told[0] == "🔴 *token expired*: Its token has expired."
+    assert told[0] == "🔴 Its token has expired."
     assert told[1].startswith("🔵 *no trouble seen*")
     assert "\n".join(told).count("Its token has expired.") == 1
     assert "`/gateway rotate west/dev/edge-1`" in told[-1]
+
+
+@pytest.mark.parametrize(
+    ("finding", "headline", "called"),
+    [
+        (
+            Attention(BROKEN, Sign.TOKEN_EXPIRED, "Its token has expired."),
+            "🔴 Its token has expired.",
+            "token expired",
+        ),
+        (
+            Attention(BROKEN, Sign.SCALED_TO_ZERO, "It is scaled to zero: nothing serves traffic."),
+            "🔴 It is scaled to zero: nothing serves traffic.",
+            "scaled to zero",
+        ),
+        (
+            Attention(BROKEN, Sign.SCALED_TO_ZERO, "No node fits its DaemonSet: so it is."),
+            "🔴 *scaled to zero*: No node fits its DaemonSet: so it is.",
+            "scaled to zero",
+        ),
+        (
+            Attention(BROKEN, Sign.TOKEN_OF_ANOTHER, "Its token belongs to gateway a, not to b."),
+            "🔴 *token of another gateway*: Its token belongs to gateway a, not to b.",
+            "token of another gateway",
+        ),
+    ],
+)
+def test_what_the_sentence_says_is_no_label_before_it_and_is_what_a_notification_says(
+    finding: Attention, headline: str, called: str
+) -> None:
+    fine = Heartbeat("connected", "2 of 2 pods: connected")
+    detail = dataclasses.replace(
+        DETAIL, summary=summary("west/dev/edge-1", finding), heartbeat=fine
+    )
+    assert sections_of(detail)[0] == headline
+    text = view.detail(detail, SUPPORTED, LINK, NOW).text
+    assert text.endswith(f"2 of 2 pods ready, {called}")
 
 
 @pytest.mark.parametrize(
