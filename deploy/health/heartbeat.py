@@ -30,9 +30,6 @@ _STILL = 120.0
 NEEDED = 120.0
 """How much of the log must have been read to say that it holds no warning: a gateway that gets no
 answer waits 100 seconds before it says so."""
-NOT_ASKED = "it does not contact Azure"
-"""How the evidence of a gateway begins that is denied without an answer of Azure: it has nothing to sign
-in with."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +208,7 @@ def _troubled(signs: LinkSigns, now: float) -> tuple[Level, str, float | None]:
         text = f"the last link warning was {_span(ago)} ago, and nothing was logged since"
         return "unknown", f"{text}: {signs.line}", signs.trouble_at
     if signs.denied:
-        said = "Azure refuses the gateway" if signs.answer else NOT_ASKED
+        said = "Azure refuses the gateway" if signs.answer else "it does not contact Azure"
         return "denied", f"{said}: {signs.line}", signs.trouble_since
     if signs.answer:
         text = f"the configuration endpoint answers {signs.answer}: {signs.line}"

@@ -1,7 +1,7 @@
 """Posts in a channel when gateways get worse or better."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 
 from deploy.actions.action import Action
@@ -253,13 +253,10 @@ def _state(incident: Incident) -> str:
     return f"{f'{are} {shared}' if shared else 'got worse together'}{some}"
 
 
-def _shared(members: Sequence[Member]) -> str:
+def _shared(members: Collection[Member]) -> str:
     """The worst trouble that all of them have, in words; empty where they have none in common."""
     common = set.intersection(*(set(member.troubles) for member in members))
-    if not common:
-        return ""
-    worst = min(common, key=_rank)
-    return words.of_several(worst, [member.troubles[worst] for member in members])
+    return words.of_several(min(common, key=_rank)) if common else ""
 
 
 def _worst_first(
@@ -294,7 +291,7 @@ def _gateways(incident: Incident) -> dict[str, Member]:
 
 
 def _in_words(member: Member) -> str:
-    found = (words.state(each, member.troubles[each]) for each in _troubles(member))
+    found = (words.STATES.get(trouble, trouble) for trouble in _troubles(member))
     return " and ".join(dict.fromkeys(found))
 
 

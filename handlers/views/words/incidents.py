@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from deploy.health.heartbeat import NOT_ASKED
 from deploy.health.incidents import (
     AWAY,
     BELOW_MINIMUM,
@@ -13,6 +12,7 @@ from deploy.health.incidents import (
     MISSING,
     REFUSED,
     SUSPECTED,
+    UNABLE,
     UNREADABLE,
 )
 from handlers.views.text import counted
@@ -21,6 +21,7 @@ SIGNS: Mapping[str, str] = {
     DOWN: "🔴",
     CUT_OFF: "🔴",
     DENIED: "🔴",
+    UNABLE: "🔴",
     REFUSED: "🔴",
     MISSING: "🔴",
     CRASH_LOOP: "🟠",
@@ -67,22 +68,14 @@ LOGS: Mapping[str, str] = {
     CRASH_LOOP: " --previous",
     CUT_OFF: " --level warn",
     DENIED: " --level warn",
+    UNABLE: " --level warn",
 }
 """Options of `logs` that show what matters, by the worst trouble."""
 
 
-def state(trouble: str, evidence: str) -> str:
-    """What a gateway in trouble is: “edge-1 is cut off from Azure”."""
-    if trouble == DENIED and NOT_ASKED in evidence:
-        return "unable to sign in to Azure"
-    return STATES.get(trouble, trouble)
-
-
-def of_several(trouble: str, evidence: Sequence[str]) -> str:
-    """The state of several gateways that share a trouble, each with its evidence: “3 gateways are cut off from
-    Azure”."""
-    states = dict.fromkeys(state(trouble, each) for each in evidence)
-    return _OF_SEVERAL.get(trouble) or " or ".join(states)
+def of_several(trouble: str) -> str:
+    """The state of several gateways that share a trouble: “3 gateways are cut off from Azure”."""
+    return _OF_SEVERAL.get(trouble) or STATES.get(trouble, trouble)
 
 
 def resolved(title: str, length: str) -> str:

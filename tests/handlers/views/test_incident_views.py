@@ -21,6 +21,7 @@ from deploy.health.incidents import (
     MISSING,
     REFUSED,
     SUSPECTED,
+    UNABLE,
     UNREADABLE,
     Incident,
     Member,
@@ -279,38 +280,13 @@ def test_the_title_names_the_environment_of_production_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("evidence", "state"),
-    [
-        (("it does not contact Azure: No valid authentication",), "is unable to sign in to Azure"),
-        (("2 of 2 pods: Azure refuses the gateway: x",), "is denied by Azure"),
-        (
-            ("2 of 2 pods: it does not contact Azure: x", "it does not contact Azure: y"),
-            "are unable to sign in to Azure",
-        ),
-        (
-            ("it does not contact Azure: x", "Azure refuses the gateway: x"),
-            "are unable to sign in to Azure or denied by Azure",
-        ),
-    ],
-)
-def test_only_a_gateway_that_azure_answered_is_denied_by_azure(
-    evidence: tuple[str, ...], state: str
-) -> None:
-    members = {
-        f"west/dev/edge-{number}": Member({DENIED: said}, NOW)
-        for number, said in enumerate(evidence)
-    }
-    title = view.sentence(Incident("i", "west", members, NOW + 20, together=True))
-    assert title.endswith(state)
-
-
-@pytest.mark.parametrize(
     ("troubles", "state"),
     [
         ((CUT_OFF,), "cut off from Azure"),
         ((REFUSED,), "denied by Azure"),
         ((DENIED, REFUSED), "denied by Azure"),
         ((SUSPECTED,), "perhaps denied by Azure"),
+        ((UNABLE,), "unable to sign in to Azure"),
         ((DOWN, CRASH_LOOP), "down and crashing"),
         ((BELOW_MINIMUM,), "short of pods"),
         ((MISSING,), "without its token"),
