@@ -21,9 +21,10 @@ from handlers.views.words import status as words
 
 _SAID = 400
 _EVERY_POD = re.compile(r"^(\d+) of \1 pods: ")
-_CLAUSE_ENDS = re.compile(r"[:.,]( |$)")
 _OF_PODS = (Sign.NOT_RUNNING, Sign.NO_NEW_PODS, Sign.CRASHING, Sign.TOKEN_MISSING)
 """What keeps pods from being ready, the likeliest cause first."""
+_SAY_IT = (Sign.TOKEN_EXPIRED, Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
+"""Findings whose sentences begin with what a gateway is called then."""
 _COUNTED = (Sign.DOWN, Sign.NOT_READY)
 """What the number of ready pods says already."""
 _OF_LINK = ("denied", "cut off")
@@ -35,7 +36,8 @@ class Trouble:
     """What a status begins and ends with: `state` is what it is called there, `why` the cause and what it
     means, `small` what shows it, `remedy` what to do, each in mrkdwn; `link` says that the cause is all
     there is to say of its link to Azure, `rolls_back` that an earlier version is a way out, and `told` are
-    the findings that need no line of their own."""
+    the findings that need no line of their own. `says_state` is that `why` begins with what it is
+    called."""
 
     state: str = ""
     why: str = ""
@@ -44,12 +46,7 @@ class Trouble:
     link: bool = False
     rolls_back: bool = False
     told: Collection[Sign] = _COUNTED
-
-    @property
-    def says_state(self) -> bool:
-        """Whether `why` begins by saying what it is called: “Its token has expired”."""
-        first, *_ = _CLAUSE_ENDS.split(self.why.lower(), maxsplit=1)
-        return set(self.state.split()) <= set(first.split())
+    says_state: bool = False
 
 
 def trouble_of(gateway: GatewayDetail) -> Trouble:
@@ -78,7 +75,8 @@ def trouble_of(gateway: GatewayDetail) -> Trouble:
     worst = s.findings[0] if s.findings else None
     if worst is not None and worst.urgency == BROKEN and worst.sign not in _COUNTED:
         told = (*_COUNTED, worst.sign)
-        return Trouble(worst.sign.value, _text(worst), "", _remedy(gateway, worst.sign), told=told)
+        remedy, says = _remedy(gateway, worst.sign), worst.sign in _SAY_IT
+        return Trouble(worst.sign.value, _text(worst), "", remedy, told=told, says_state=says)
     return Trouble()
 
 
@@ -106,7 +104,7 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
     # What Kubernetes says of pods that it does not create comes without its reason.
     known = f"FailedCreate: {found.text}" if found.sign is Sign.NO_NEW_PODS else found.text
     means = meaning_in(known)
-    why = escape(_sentences(means or _stopped(cut(found.text, _SAID)), meaning))
+    why = escape(_sentences(means or cut(f"{found.text.rstrip('.')}.", _SAID), meaning))
     small = words.own_words(escape(cut(found.text, _SAID))) if means else ""
     remedy = escape(remedy_in(known)) or _remedy(gateway, found.sign) or _remedy(gateway, state)
     of_version = found.sign is Sign.CRASHING or cause_in(known) in OF_VERSION
@@ -150,10 +148,6 @@ def _text(finding: Attention) -> str:
 
 def _seen(beat: Heartbeat) -> str:
     return f"Seen: {escape(evidence.sentence(beat.evidence))}"
-
-
-def _stopped(text: str) -> str:
-    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _sentences(*parts: str) -> str:

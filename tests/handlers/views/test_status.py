@@ -715,7 +715,7 @@ def test_what_breaks_a_gateway_without_touching_its_pods_comes_first_too() -> No
         ),
         (
             Attention(BROKEN, Sign.SCALED_TO_ZERO, "No node fits its DaemonSet: so it is."),
-            "🔴 *scaled to zero*: No node fits its DaemonSet: so it is.",
+            "🔴 No node fits its DaemonSet: so it is.",
             "scaled to zero",
         ),
         (
