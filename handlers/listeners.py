@@ -45,6 +45,7 @@ from handlers.views import errors
 from handlers.views import help as help_view
 from handlers.views.commands import is_run
 from handlers.views.reply import Reply
+from handlers.views.status import PORTAL
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ Listener = Callable[[Ack, Body], None]
 
 _STRANGER = "Only members of the workspace that this bot belongs to can use it. Nothing was done."
 _NOT_OPENED = Reply("Slack did not open that. Please try again.")
+_OF_ANOTHER_VERSION = Reply("Another version of the bot drew this button. Try again in a minute.")
 
 
 @dataclass(frozen=True)
@@ -149,13 +151,13 @@ class Listeners:
             log.warning("nothing takes a payload of type %.40s", body.get("type"))
 
     def _listener_of(self, body: Body) -> Listener | None:
-        """What takes a payload; a click that nothing takes is still acked."""
+        """What takes a payload; a click that no table knows is still acked."""
         if "command" in body:
             return self.command if body["command"] == self._needs.command else None
         match body.get("type"):
             case "block_actions":
                 name, _ = clicked(body["actions"][0])
-                return self.run if is_run(name) else self._clicks.get(name, _ack_only)
+                return self.run if is_run(name) else self._clicks.get(name, self.unknown)
             case "view_submission":
                 return self._submissions.get(body["view"]["callback_id"])
             case "view_closed":
@@ -245,6 +247,15 @@ class Listeners:
             self._aside(self._tell, request, errors.trouble(error))
             return
         ack()
+
+    def unknown(self, ack: Ack, body: Body) -> None:
+        """A click that no table knows. Links and what is chosen in a form need the ack alone; any other
+        button is of another version, whose bots share the same messages during an upgrade."""
+        ack()
+        (action, *_), click = body["actions"], click_in(body)
+        link = "url" in action or click.name == PORTAL
+        if action.get("type") in ("button", "overflow") and not link:
+            self._aside(self._tell, request_of_click(click), _OF_ANOTHER_VERSION)
 
     def opening(self, ack: Ack, body: Body) -> None:
         """A button that opens a modal."""

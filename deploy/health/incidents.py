@@ -40,8 +40,10 @@ UNREADABLE = "token unreadable"
 """The bot may not read its Secret."""
 AWAY = "away"
 """The cluster itself does not answer."""
+UNABLE = "unable to sign in to Azure"
+"""It has nothing to ask Azure with, so Azure denies it nothing. Earlier versions show this name as it is."""
 _LINK = (CUT_OFF, DENIED)
-_HIDDEN = (*_LINK, REFUSED)
+_HIDDEN = (*_LINK, UNABLE, REFUSED)
 """What is not over while nothing is seen of the link."""
 
 
@@ -189,8 +191,11 @@ def _of_token(gateway: CachedGateway, heartbeat: Heartbeat) -> dict[str, str]:
 
 def _of_link(heartbeat: Heartbeat) -> dict[str, str]:
     proven = heartbeat.refusal is not None and heartbeat.refusal.proven
-    said = heartbeat.level in _LINK and not proven
-    return {heartbeat.level: heartbeat.evidence} if said else {}
+    if heartbeat.level not in _LINK or proven:
+        return {}
+    denied = [pod for pod in heartbeat.pods if pod.level == DENIED]
+    unable = bool(denied) and not any(pod.answered for pod in denied)
+    return {UNABLE if unable else heartbeat.level: heartbeat.evidence}
 
 
 def _token_seen(gateway: CachedGateway) -> bool:

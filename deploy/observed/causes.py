@@ -52,6 +52,22 @@ class Cause(StrEnum):
     OTHER = "roll back"
 
 
+OF_VERSION = frozenset(
+    {
+        Cause.ARCHITECTURE,
+        Cause.PULL_SECRET,
+        Cause.IMAGE,
+        Cause.PULL,
+        Cause.ROOT,
+        Cause.CONFIGURATION,
+        Cause.INIT,
+        Cause.MEMORY,
+        Cause.CRASH,
+    }
+)
+"""Causes that an earlier version may be without: they are in its image or its settings."""
+
+
 @dataclass(frozen=True)
 class _Line:
     """`words` are looked for in what Kubernetes says; `reasons`, where given, are the only ones
@@ -298,15 +314,16 @@ def meaning_of(cause: Cause) -> str:
 def meaning_in(words: str) -> str:
     """What it means, where only Kubernetes' words are at hand, after its reason and perhaps the container's
     name; empty where nothing is known."""
-    return meaning_of(_cause_in(words))
+    return meaning_of(cause_in(words))
 
 
 def remedy_in(words: str) -> str:
     """What to do, in the same way."""
-    return remedy_of(_cause_in(words))
+    return remedy_of(cause_in(words))
 
 
-def _cause_in(words: str) -> Cause:
+def cause_in(words: str) -> Cause:
+    """The cause, in the same way."""
     causes = (cause_of(reason, words) for reason in _REASON.findall(words[:_LONGEST]))
     return next((each for each in causes if each is not Cause.OTHER), Cause.OTHER)
 

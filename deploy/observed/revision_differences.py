@@ -64,6 +64,14 @@ def difference(before: Revision, after: Revision) -> Difference:
     )
 
 
+def goes_back(known: Iterable[Revision]) -> bool:
+    """Whether there is one to go back to from the current one, and it is known what it was deployed with."""
+    ordered = sorted(known, key=lambda revision: -revision.number)
+    now = next((each for each in ordered if each.current), None)
+    found = _last_different(now, ordered) if now is not None else None
+    return found is not None and found.spec is not None
+
+
 def gone_back_to(
     ref: GatewayRef, now: Revision, known: Iterable[Revision], number: int | None
 ) -> Revision:
@@ -74,7 +82,7 @@ def gone_back_to(
     """
     ordered = sorted(known, key=lambda revision: -revision.number)
     if number is None:
-        found = next((each for each in ordered if difference(now, each).matters), None)
+        found = _last_different(now, ordered)
         if found is None:
             raise _nothing(ref, ordered)
         if found.spec is None:
@@ -90,6 +98,10 @@ def gone_back_to(
         f"{ref} has no revision {number}.",
         remedy=f"The cluster holds {listed}: `/gateway history {ref}` shows them.",
     )
+
+
+def _last_different(now: Revision, ordered: Iterable[Revision]) -> Revision | None:
+    return next((each for each in ordered if difference(now, each).matters), None)
 
 
 def _nearest(now: Revision, ordered: Iterable[Revision]) -> Revision | None:

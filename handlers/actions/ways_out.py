@@ -12,6 +12,8 @@ from handlers.views.reply import Reply
 from handlers.views.ways_out import KEEP_WAITING, ROLL_BACK, STOP_AND_DELETE
 
 _NOT_BEGUN = ("gone", "not-running", "expired")
+_IN_IDS = {ROLLBACK: "roll back"}
+"""How ids of requests spell a kind, where not by its name."""
 
 
 def roll_back(needs: Needs, click: Click) -> Reply | None:
@@ -44,8 +46,9 @@ def _stop_and_plan(needs: Needs, click: Click, kind: str) -> Reply | None:
     open_plan = next(
         (
             each
-            for each in needs.store.open()
-            if (each.ref, each.requester, each.kind) == (ref, click.user, kind)
+            for each in needs.store.open_on(ref)
+            # What is being stopped may be of that kind itself.
+            if each.id != action_id and (each.requester, each.kind) == (click.user, kind)
         ),
         None,
     )
@@ -53,8 +56,9 @@ def _stop_and_plan(needs: Needs, click: Click, kind: str) -> Reply | None:
         return refusals.planned_already(open_plan)
     needs.accept(
         Request(
-            # The button goes with the stop: a second click of the same person means the same plan.
-            id=f"{kind}:{action_id}:{click.user}",
+            # The button goes with the stop: a second click of the same person means the same plan, also
+            # where a bot of the previous version takes it.
+            id=f"{_IN_IDS.get(kind, kind)}:{action_id}:{click.user}",
             verb=kind,
             user=click.user,
             channel=click.channel,

@@ -1,7 +1,7 @@
 """Posts in a channel when gateways get worse or better."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 
 from deploy.actions.action import Action
@@ -253,7 +253,7 @@ def _state(incident: Incident) -> str:
     return f"{f'{are} {shared}' if shared else 'got worse together'}{some}"
 
 
-def _shared(members: Iterable[Member]) -> str:
+def _shared(members: Collection[Member]) -> str:
     """The worst trouble that all of them have, in words; empty where they have none in common."""
     common = set.intersection(*(set(member.troubles) for member in members))
     return words.of_several(min(common, key=_rank)) if common else ""

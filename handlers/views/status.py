@@ -75,10 +75,10 @@ def detail(
     ]
     if s.stale:
         blocks.append(section(f":warning: *This is as of {date(s.as_of)}.* {escape(s.stale)}"))
-    state = s.state(beat.level)
     if found.state:
         sign = SIGNS.get(found.state, SIGNS["down"])
-        blocks.append(section(f"{sign} *{escape(found.state)}*: {found.why}"))
+        called = "" if found.says_state else f"*{escape(found.state)}*: "
+        blocks.append(section(f"{sign} {called}{found.why}"))
     if found.small:
         blocks.append(context(found.small))
     if not found.link:
@@ -105,7 +105,7 @@ def detail(
     blocks.append({"type": "actions", "elements": _buttons(gateway, found, portal)})
     where = placed(s.ref, environment)
     ready = f"{s.ready} of {counted(s.desired, 'pod')} ready"
-    return Reply(f"{where}: {ready}, {state}", tuple(blocks))
+    return Reply(f"{where}: {ready}, {found.state or s.state(beat.level)}", tuple(blocks))
 
 
 def _requests(requests: Sequence[Action], environment: Environment | None) -> list[Block]:

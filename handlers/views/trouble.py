@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from deploy.annotations import MANAGER
 from deploy.health.attention import BROKEN, Attention, Sign
+from deploy.health.heartbeat import Heartbeat
 from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary
-from deploy.observed.causes import meaning_in, remedy_in
+from deploy.observed.causes import OF_VERSION, cause_in, meaning_in, remedy_in
+from deploy.observed.revision_differences import goes_back
 from handlers.views import conditions
 from handlers.views.renewals import OFFERS
 from handlers.views.text import cut, date, escape
@@ -21,6 +23,8 @@ _SAID = 400
 _EVERY_POD = re.compile(r"^(\d+) of \1 pods: ")
 _OF_PODS = (Sign.NOT_RUNNING, Sign.NO_NEW_PODS, Sign.CRASHING, Sign.TOKEN_MISSING)
 """What keeps pods from being ready, the likeliest cause first."""
+_SAY_IT = (Sign.TOKEN_EXPIRED, Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
+"""Findings whose sentences begin with what a gateway is called then."""
 _COUNTED = (Sign.DOWN, Sign.NOT_READY)
 """What the number of ready pods says already."""
 _OF_LINK = ("denied", "cut off")
@@ -32,7 +36,8 @@ class Trouble:
     """What a status begins and ends with: `state` is what it is called there, `why` the cause and what it
     means, `small` what shows it, `remedy` what to do, each in mrkdwn; `link` says that the cause is all
     there is to say of its link to Azure, `rolls_back` that an earlier version is a way out, and `told` are
-    the findings that need no line of their own."""
+    the findings that need no line of their own. `says_state` is that `why` begins with what it is
+    called."""
 
     state: str = ""
     why: str = ""
@@ -41,6 +46,7 @@ class Trouble:
     link: bool = False
     rolls_back: bool = False
     told: Collection[Sign] = _COUNTED
+    says_state: bool = False
 
 
 def trouble_of(gateway: GatewayDetail) -> Trouble:
@@ -52,19 +58,25 @@ def trouble_of(gateway: GatewayDetail) -> Trouble:
     refusal = _first(s, Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED)
     if state == "denied" and refusal is not None:
         since = _since(beat.since)
-        small = f"Seen: {escape(evidence.sentence(beat.evidence))}"
+        small = _seen(beat)
         told = (*_COUNTED, refusal.sign)
         return Trouble(
-            state, f"{_text(refusal)}{since}", small, _remedy(s, refusal.sign), True, told=told
+            state,
+            f"{_text(refusal)}{since}",
+            small,
+            _remedy(gateway, refusal.sign),
+            True,
+            told=told,
         )
     if state in _OF_LINK:
         why = _sentences(evidence.sentence(_of_all(beat.evidence)), words.MEANINGS.get(state, ""))
-        remedy = _remedy(s, state)
+        remedy = _remedy(gateway, state)
         return Trouble(state, f"{escape(why)}{_since(beat.since)}", "", remedy, True)
     worst = s.findings[0] if s.findings else None
     if worst is not None and worst.urgency == BROKEN and worst.sign not in _COUNTED:
         told = (*_COUNTED, worst.sign)
-        return Trouble(worst.sign.value, _text(worst), "", _remedy(s, worst.sign), told=told)
+        remedy, says = _remedy(gateway, worst.sign), worst.sign in _SAY_IT
+        return Trouble(worst.sign.value, _text(worst), "", remedy, told=told, says_state=says)
     return Trouble()
 
 
@@ -80,17 +92,24 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
         said = evidence.sentence(_of_all(beat.evidence)) if linked else words.NO_CAUSE
         if beat.level in _OF_LINK:
             said = evidence.of_link(beat.level, _of_all(beat.evidence))
-        remedy = _remedy(s, beat.level if beat.level in _OF_LINK else state)
+        key, small = beat.level if beat.level in _OF_LINK else state, ""
+        refusal = _first(s, Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED)
+        if beat.level == "denied" and refusal is not None:
+            said, small, key = refusal.text, _seen(beat), refusal.sign
+            told.append(refusal.sign)
+        remedy = _remedy(gateway, key) or _remedy(gateway, state)
         why = escape(_sentences(cut(said, _SAID), meaning))
-        return Trouble(
-            state, f"{why}{since}", "", remedy, linked or beat.level == "unknown", told=told
-        )
-    means = meaning_in(found.text)
-    why = escape(_sentences(means or cut(found.text, _SAID), meaning))
+        link = linked or beat.level == "unknown"
+        return Trouble(state, f"{why}{since}", small, remedy, link, told=told)
+    # What Kubernetes says of pods that it does not create comes without its reason.
+    known = f"FailedCreate: {found.text}" if found.sign is Sign.NO_NEW_PODS else found.text
+    means = meaning_in(known)
+    why = escape(_sentences(means or cut(f"{found.text.rstrip('.')}.", _SAID), meaning))
     small = words.own_words(escape(cut(found.text, _SAID))) if means else ""
-    remedy = escape(remedy_in(found.text)) or _remedy(s, found.sign) or _remedy(s, state)
-    # A first version has none before it, and what others deploy is theirs to roll back.
-    back = s.manageable and s.managed_by == MANAGER and len(gateway.actions) > 1
+    remedy = escape(remedy_in(known)) or _remedy(gateway, found.sign) or _remedy(gateway, state)
+    of_version = found.sign is Sign.CRASHING or cause_in(known) in OF_VERSION
+    # What others deploy is theirs to roll back.
+    back = of_version and _deployed_here(s) and goes_back(gateway.actions)
     if back:
         remedy = _sentences(remedy, words.ROLL_BACK.format(ref=escape(str(s.ref))))
     link = beat.level == "unknown"
@@ -119,8 +138,16 @@ def _first(s: GatewaySummary, *signs: Sign) -> Attention | None:
     return next((f for sign in signs for f in s.findings if f.sign is sign), None)
 
 
+def _deployed_here(s: GatewaySummary) -> bool:
+    return s.manageable and s.managed_by == MANAGER
+
+
 def _text(finding: Attention) -> str:
     return escape(cut(finding.text, _SAID))
+
+
+def _seen(beat: Heartbeat) -> str:
+    return f"Seen: {escape(evidence.sentence(beat.evidence))}"
 
 
 def _sentences(*parts: str) -> str:
@@ -137,12 +164,15 @@ def _unavailable(found: Collection[ConditionSummary]) -> float | None:
     return next((each.since for each in gone), None)
 
 
-def _remedy(s: GatewaySummary, key: str) -> str:
-    """What to do about a finding or a level, with the whole command."""
+def _remedy(gateway: GatewayDetail, key: str) -> str:
+    """What to do about a finding or a level, with the whole command. No command deploys or scales what
+    others deploy, nor what an autoscaler scales."""
+    s = gateway.summary
     renews = key in (Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
     if renews and s.renewable and s.renewal is not None:
         return words.renew(f"{OFFERS[s.renewal].command} {escape(str(s.ref))}")
-    changes = key in (Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
-    if changes and not s.manageable:
+    if key == Sign.TOKEN_MISSING and not _deployed_here(s):
+        return words.RESTORE
+    if key == Sign.SCALED_TO_ZERO and (gateway.autoscalers or not _deployed_here(s)):
         return ""
     return words.REMEDIES.get(key, "").format(ref=escape(str(s.ref)))

@@ -281,7 +281,45 @@ def test_slack_may_look_whether_somebody_is_there(door: Door) -> None:
 
 def test_a_form_that_no_verb_has_is_not_acked_so_that_its_sender_sees_it(door: Door) -> None:
     assert door.fills("gone", "x").status == 404
-    assert door.clicks("gone").status == 200
+
+
+OPTION = {"text": {"type": "plain_text", "text": "Show"}, "value": "new x"}
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        {"type": "button", "action_id": "new", "value": "x"},
+        {"type": "overflow", "action_id": "new_menu", "selected_option": OPTION},
+    ],
+)
+def test_a_button_of_another_version_is_acked_and_said_to_be_one(
+    door: Door, element: dict[str, Any]
+) -> None:
+    action = {**element, "action_ts": "1.0"}
+    assert door.clicks("new", actions=[action]).status == 200
+    (told,) = until(lambda: door.slack.told, "what is said")
+    assert (told["user"], told["channel"]) == ("U1", "C1")
+    assert told["text"] == "Another version of the bot drew this button. Try again in a minute."
+    assert door.accepted == []
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        {"type": "button", "action_id": "portal", "value": "west/dev/edge-1"},
+        {"type": "button", "action_id": "docs", "url": "https://learn.microsoft.com"},
+        {"type": "static_select", "action_id": "choice", "selected_option": OPTION},
+        {"type": "radio_buttons", "action_id": "duration", "selected_option": OPTION},
+    ],
+)
+def test_a_link_and_what_is_chosen_in_a_form_need_the_ack_alone(
+    element: dict[str, Any],
+) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        door = Door(pool)
+        assert door.clicks("", actions=[{**element, "action_ts": "1.0"}]).status == 200
+    assert (door.slack.told, door.accepted) == ([], [])
 
 
 def test_what_no_listener_expected_is_no_ack_and_stands_in_the_log(

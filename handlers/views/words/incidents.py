@@ -12,6 +12,7 @@ from deploy.health.incidents import (
     MISSING,
     REFUSED,
     SUSPECTED,
+    UNABLE,
     UNREADABLE,
 )
 from handlers.views.text import counted
@@ -20,6 +21,7 @@ SIGNS: Mapping[str, str] = {
     DOWN: "🔴",
     CUT_OFF: "🔴",
     DENIED: "🔴",
+    UNABLE: "🔴",
     REFUSED: "🔴",
     MISSING: "🔴",
     CRASH_LOOP: "🟠",
@@ -66,6 +68,7 @@ LOGS: Mapping[str, str] = {
     CRASH_LOOP: " --previous",
     CUT_OFF: " --level warn",
     DENIED: " --level warn",
+    UNABLE: " --level warn",
 }
 """Options of `logs` that show what matters, by the worst trouble."""
 

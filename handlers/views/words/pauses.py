@@ -1,6 +1,6 @@
 """What is said while no action starts on a cluster or in an environment."""
 
-UNKNOWN = ":grey_question: Whether anything is paused here is not known: Redis does not answer."
+UNKNOWN = ":grey_question: Whether anything is paused here is not known now."
 ROTATION = "Automatic token rotation continues."
 
 

@@ -15,6 +15,8 @@ MEANINGS: Mapping[str, str] = {
 }
 """What a state means for those who call the gateway."""
 
+RESTORE = "Restore the Secret."
+"""What to do where the token is gone from what others deploy."""
 _MADE_ANEW = "Restore the Secret, or run `/gateway deploy {ref}`, which makes a new token."
 
 REMEDIES: Mapping[str, str] = {

@@ -16,7 +16,7 @@ from deploy.access import Environment, environment_of
 from deploy.actions.connection import connect
 from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway
-from deploy.health.heartbeat import Heartbeat, Refusal
+from deploy.health.heartbeat import Heartbeat, PodHeartbeat, Refusal
 from deploy.health.incident_codec import watch_from_mapping, watch_to_mapping
 from deploy.health.incident_store import IncidentStore
 from deploy.health.incidents import (
@@ -163,6 +163,30 @@ def test_a_token_that_azure_refuses_again_is_told_of_as_soon_as_its_log_shows_fo
         assert channel.posted == []
         channel.look(refused)
     assert channel.posted == ["edge-1 on west/dev is denied by Azure"]
+
+
+@pytest.mark.parametrize(
+    ("answered", "state"),
+    [
+        ((False, False), "unable to sign in to Azure"),
+        ((True, False), "denied by Azure"),
+    ],
+)
+def test_only_a_gateway_that_azure_answered_is_said_to_be_denied_by_azure(
+    channel: Channel, answered: tuple[bool, bool], state: str
+) -> None:
+    deployment = {
+        "metadata": {"name": "edge-1", "namespace": "dev"},
+        "spec": {"replicas": 0, "template": {"spec": {"containers": [{"name": "edge-1"}]}}},
+    }
+    pods = tuple(
+        PodHeartbeat(f"edge-1-{number}", "denied", "so", answered=each)
+        for number, each in enumerate(answered)
+    )
+    gateway = CachedGateway(GatewayRef("west", "dev", "edge-1"), deployment, (), None)
+    found = health_of(gateway, Seen(Heartbeat("denied", "so", pods=pods), NOW))
+    channel.look(found, seconds=LASTS * 2)
+    assert channel.posted == [f"edge-1 on west/dev is {state}"]
 
 
 def test_a_trouble_of_a_moment_is_not_told(channel: Channel) -> None:

@@ -13,7 +13,12 @@ from deploy.errors import Conflict, NotFound
 from deploy.gateway import GatewayRef
 from deploy.kube.objects import Manifest
 from deploy.observed.history import Revision, asked_for, revisions
-from deploy.observed.revision_differences import Difference, difference, gone_back_to
+from deploy.observed.revision_differences import (
+    Difference,
+    difference,
+    goes_back,
+    gone_back_to,
+)
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.options import Autoscaling, Rollout
@@ -80,6 +85,19 @@ def test_a_scale_a_rotation_and_autoscaling_are_nothing_to_go_back_to() -> None:
 def test_other_settings_are_something_to_go_back_to() -> None:
     debug = dataclasses.replace(NEW, log_level="debug")
     assert target(history(OLD, NEW, debug)).number == 2
+
+
+def test_whether_there_is_a_version_to_go_back_to_is_known_before_anybody_asks() -> None:
+    def known(*sets: Manifest) -> bool:
+        live = {**sets[-1], "metadata": {**sets[-1]["metadata"], "uid": "u1"}}
+        return goes_back(revisions(live, sets))
+
+    assert known(*history(OLD, NEW))
+    assert known(*history(OLD, NEW, restarted(NEW)))
+    assert not known(*history(NEW, restarted(NEW)))
+    assert not known(*history(NEW))
+    older, newer = history(OLD, NEW)
+    assert not known(by_hand(older, "registry.example/other:1"), newer), "its spec is unknown"
 
 
 def test_right_after_a_deployment_that_has_no_replica_set_yet_it_goes_to_what_ran() -> None:

@@ -582,9 +582,13 @@ def test_what_to_do_comes_last_with_the_whole_command_and_the_logs_are_one_click
 
 
 def test_pods_that_do_not_run_are_rolled_back_where_there_is_a_version_before() -> None:
-    def way_out(*numbers: int, **more: Any) -> tuple[bool, bool]:
-        past = tuple(Revision(n, "gateway:2.11.1", NOW, 2, current=n == 2) for n in numbers)
-        detail = broken(2, actions=past)
+    def way_out(*tags: str, said: str = PULL, **more: Any) -> tuple[bool, bool]:
+        past = tuple(
+            Revision(9 - n, f"gateway:{tag}", NOW, 2, current=not n, spec={"image": {"tag": tag}})
+            for n, tag in enumerate(tags)
+        )
+        pods = Attention(WRONG, Sign.NOT_RUNNING, f"2 of 2 pods not running: {said}")
+        detail = broken(2, DOWN, pods, actions=past)
         detail = dataclasses.replace(detail, summary=dataclasses.replace(detail.summary, **more))
         reply = view.detail(detail, SUPPORTED, LINK, NOW)
         check_blocks(list(reply.blocks))
@@ -595,9 +599,53 @@ def test_pods_that_do_not_run_are_rolled_back_where_there_is_a_version_before() 
             -1
         ], "Roll back…" in names
 
-    assert way_out(2, 1) == (True, True)
-    assert way_out(1) == (False, False), "its first version"
-    assert way_out(2, 1, managed_by="Helm") == (False, False)
+    assert way_out("2.11.1", "2.10.0") == (True, True)
+    assert way_out("2.11.1", "2.11.1", "2.10.0") == (True, True), "restarted since"
+    assert way_out("2.11.1") == (False, False), "its first version"
+    assert way_out("2.11.1", "2.11.1") == (False, False), "a restart or a rotation alone"
+    assert way_out("2.11.1", "2.10.0", managed_by="Helm") == (False, False)
+    for said in ("OOMKilled: Error", "CreateContainerError: bad", "CrashLoopBackOff: exit code 1"):
+        assert way_out("2.11.1", "2.10.0", said=said) == (True, True)
+    for said in (
+        "Unschedulable: 0/3 nodes are available: 3 Insufficient cpu.",
+        'CreateContainerConfigError: secret "t" not found',
+        "Odd: nobody knows",
+    ):
+        assert way_out("2.11.1", "2.10.0", said=said) == (False, False)
+
+
+def test_pods_that_a_quota_keeps_from_being_created_have_a_cause_and_no_logs_to_read() -> None:
+    says = 'pods "edge-1-x" is forbidden: exceeded quota: q, requested: cpu=2'
+    none = Attention(WRONG, Sign.NO_NEW_PODS, f"Pods cannot be created: {says}")
+    told = sections_of(broken(2, DOWN, none, pods=()))
+    assert told[0].startswith(
+        "🔴 *down*: The namespace's quota is used up. No pod serves traffic. Since "
+    )
+    assert told[1].endswith("requested: cpu=2")
+    assert told[-1] == ("*What to do*  Request less, or have the quota raised, then deploy again.")
+
+
+def test_what_nothing_is_known_of_is_a_sentence_too() -> None:
+    odd = Attention(WRONG, Sign.NOT_RUNNING, "2 of 2 pods not running: Odd: nobody knows")
+    said = sections_of(broken(2, DOWN, odd))[0]
+    assert "Odd: nobody knows. No pod serves traffic." in said
+
+
+@pytest.mark.parametrize(
+    ("found", "remedy"),
+    [
+        ((REFUSED,), "Renew its token: `/gateway rotate west/dev/edge-1`."),
+        ((), "Read what its pods say: `/gateway logs west/dev/edge-1`."),
+    ],
+)
+def test_of_a_gateway_that_is_down_and_denied_the_refusal_is_said_once_with_what_to_do(
+    found: tuple[Attention, ...], remedy: str
+) -> None:
+    beat = Heartbeat("denied", "2 of 2 pods: Azure refuses the gateway: x", NOW - 90)
+    told = sections_of(broken(2, DOWN, *found, heartbeat=beat, pods=()))
+    assert told[-1] == f"*What to do*  {remedy}"
+    assert "\n".join(told).count("Azure refuses its token.") == len(found)
+    assert "\n".join(told).count("Azure refuses the gateway: x") == 1
 
 
 def test_a_gateway_whose_pods_show_no_cause_says_so_and_where_to_look() -> None:
@@ -646,10 +694,72 @@ def test_what_breaks_a_gateway_without_touching_its_pods_comes_first_too() -> No
     told = sections_of(
         dataclasses.replace(DETAIL, summary=summary("west/dev/edge-1", expired), heartbeat=fine)
     )
-    assert told[0] == "🔴 *token expired*: Its token has expired."
+    assert told[0] == "🔴 Its token has expired."
     assert told[1].startswith("🔵 *no trouble seen*")
     assert "\n".join(told).count("Its token has expired.") == 1
     assert "`/gateway rotate west/dev/edge-1`" in told[-1]
+
+
+@pytest.mark.parametrize(
+    ("finding", "headline", "called"),
+    [
+        (
+            Attention(BROKEN, Sign.TOKEN_EXPIRED, "Its token has expired."),
+            "🔴 Its token has expired.",
+            "token expired",
+        ),
+        (
+            Attention(BROKEN, Sign.SCALED_TO_ZERO, "It is scaled to zero: nothing serves traffic."),
+            "🔴 It is scaled to zero: nothing serves traffic.",
+            "scaled to zero",
+        ),
+        (
+            Attention(BROKEN, Sign.SCALED_TO_ZERO, "No node fits its DaemonSet: so it is."),
+            "🔴 No node fits its DaemonSet: so it is.",
+            "scaled to zero",
+        ),
+        (
+            Attention(BROKEN, Sign.TOKEN_OF_ANOTHER, "Its token belongs to gateway a, not to b."),
+            "🔴 *token of another gateway*: Its token belongs to gateway a, not to b.",
+            "token of another gateway",
+        ),
+    ],
+)
+def test_what_the_sentence_says_is_no_label_before_it_and_is_what_a_notification_says(
+    finding: Attention, headline: str, called: str
+) -> None:
+    fine = Heartbeat("connected", "2 of 2 pods: connected")
+    detail = dataclasses.replace(
+        DETAIL, summary=summary("west/dev/edge-1", finding), heartbeat=fine
+    )
+    assert sections_of(detail)[0] == headline
+    text = view.detail(detail, SUPPORTED, LINK, NOW).text
+    assert text.endswith(f"2 of 2 pods ready, {called}")
+
+
+@pytest.mark.parametrize(
+    ("more", "secret", "scale"),
+    [
+        ({}, "Restore the Secret, or run `/gateway deploy", "`/gateway scale west/dev/edge-1"),
+        ({"managed_by": "Helm"}, "*What to do*  Restore the Secret.", ""),
+        ({"managed_by": "Helm", "token_kept": True}, "*What to do*  Restore the Secret.", ""),
+        ({"kind": "StatefulSet", "managed_by": "x"}, "*What to do*  Restore the Secret.", ""),
+    ],
+)
+def test_what_others_deploy_is_neither_deployed_nor_scaled_by_what_there_is_to_do(
+    more: dict[str, Any], secret: str, scale: str
+) -> None:
+    def to_do(finding: Attention, **fields: Any) -> str:
+        fine = Heartbeat("no trouble seen", "2 of 2 pods: ready")
+        given = summary("west/dev/edge-1", finding, **more)
+        detail = dataclasses.replace(DETAIL, summary=given, heartbeat=fine, **fields)
+        return next((each for each in sections_of(detail) if "What to do" in each), "")
+
+    zero = Attention(BROKEN, Sign.SCALED_TO_ZERO, "It is scaled to zero: nothing serves traffic.")
+    assert secret in to_do(GONE)
+    assert ("/gateway deploy" in to_do(GONE)) == bool(scale)
+    assert (scale in to_do(zero)) if scale else to_do(zero) == ""
+    assert to_do(zero, autoscalers=("KEDA ScaledObject edge-1",)) == "", "it sets the replicas"
 
 
 def test_a_gateway_in_order_has_nothing_to_do() -> None:
