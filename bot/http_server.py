@@ -185,42 +185,44 @@ class HttpServer:
         refused = self._admit(head)
         if refused is not None:
             return refused
-        try:
-            async with asyncio.timeout(self._bounds.body_seconds):
-                body = await self._body(request)
-        except TimeoutError:
-            return refusal(HTTPStatus.REQUEST_TIMEOUT, "too slow")
-        except (web.RequestPayloadError, ValueError):
-            return refusal(HTTPStatus.BAD_REQUEST, "malformed")
-        except (
-            ConnectionError,
-            RuntimeError,
-        ) as error:  # aiohttp's RuntimeError: “Connection closed.”
-            # The body's stream keeps the error, which by its traceback would keep what was sent.
-            error.__traceback__ = None
-            return refusal(HTTPStatus.BAD_REQUEST, "cut off")
-        if body is None:
-            return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large")
-        refused = self._prove(head, body)
+        body = bytearray()
+        refused = await self._read(request, body) or self._prove(head, body)
         if refused is not None:
             return refused
         connection.answering = True
         with self._answering():
             return await self._loop.run_in_executor(self._pool, self._respond, head, bytes(body))
 
-    async def _body(self, request: web.BaseRequest) -> bytearray | None:
-        """The body; None where it is too large, the rest left unread."""
+    async def _read(self, request: web.BaseRequest, body: bytearray) -> Answer | None:
+        """Read it into `body`; the refusal where it is too large or does not come whole."""
+        try:
+            async with asyncio.timeout(self._bounds.body_seconds):
+                if await self._whole(request, body):
+                    return None
+        except TimeoutError:
+            refused = refusal(HTTPStatus.REQUEST_TIMEOUT, "too slow")
+        except (web.RequestPayloadError, ValueError):
+            refused = refusal(HTTPStatus.BAD_REQUEST, "malformed")
+        except (ConnectionError, RuntimeError):  # aiohttp's RuntimeError: “Connection closed.”
+            refused = refusal(HTTPStatus.BAD_REQUEST, "cut off")
+        else:
+            refused = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large")
+        # aiohttp keeps the error, whose traceback would keep what was sent.
+        body.clear()
+        return refused
+
+    async def _whole(self, request: web.BaseRequest, body: bytearray) -> bool:
+        """Whether all of it was read; of one that is too large the rest is left unread."""
         if (request.content_length or 0) > self._bounds.body:
-            return None
+            return False
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
-        body = bytearray()
         async for piece in request.content.iter_any():
             body += piece
             if len(body) > self._bounds.body:
-                return None
-        return body
+                return False
+        return True
 
 
 def refusal(status: HTTPStatus, why: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -176,7 +176,9 @@ class Run:
     def ends(self) -> None:
         """It comes to an end, and its message is that of an end."""
         until(lambda: not EDGES[self._state], "its end", 240)
-        self._ana.sees_at(self._plan, r"pods ready after|requires approval|[Ff]ailed|[Ss]topped|[Uu]nknown", 240)
+        self._ana.sees_at(
+            self._plan, r"pods ready after|requires approval|[Ff]ailed|[Ss]topped|[Uu]nknown", 240
+        )
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
