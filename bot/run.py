@@ -73,7 +73,8 @@ def _run(
     log_as(log_format, log_level, mask)
     log.info(start_line(settings, secrets), extra={"event": "start"})
     # No program that the bot runs for a cluster's credentials needs it.
-    os.environ.pop("SLACK_BOT_TOKEN", None)
+    for name in [name for name in os.environ if name.upper() == "SLACK_BOT_TOKEN"]:
+        del os.environ[name]
 
     from bot.app import Bot  # after the settings: a mistake in them is reported without the wait
 

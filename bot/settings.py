@@ -308,8 +308,8 @@ def secret_variables() -> Iterator[str]:
 
 
 def _secrets(found: Given) -> Secrets:
-    in_files: dict[str, Any] = dict(found.from_files)
-    return Secrets(**in_files)
+    values: dict[str, Any] = {**found.values, **found.from_files}
+    return Secrets(**values)
 
 
 def _read(path: Path) -> tuple[SettingsFile, list[Problem]]:
