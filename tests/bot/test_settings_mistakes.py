@@ -188,6 +188,36 @@ IN_THE_FILE: Mapping[str, tuple[str, int, str, str]] = {
         "settings file: is not YAML: a second “: ” stands in one value.",
         "Put the value in quotes.",
     ),
+    "a line that is indented less than those before it": (
+        "slack:\n  mode: socket   # note: the default\n  command: /gateway\n connections: 2",
+        11,
+        "settings file: is not YAML: expected <block end>, but found '<block mapping start>'.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
+    "a line that is indented less, after fields in brackets": (
+        "slack: {mode: socket, command: /gateway}\n connections: 2",
+        9,
+        "settings file: is not YAML: expected <block end>, but found '<block mapping start>'.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
+    "a line that is indented more than the value before it": (
+        "slack:\n  mode: socket # note: the default\n    command: /gateway",
+        10,
+        "settings file: is not YAML: expected <block end>, but found '<block mapping start>'.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
+    "a closed bracket before a comment and a wrong line after it": (
+        "slack: {mode: socket, #default\n  command: /gateway}\n connections: 2",
+        10,
+        "settings file: is not YAML: expected <block end>, but found '<block mapping start>'.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
+    "a quote that is not closed": (
+        "slack:\n  command: '/gateway",
+        9,
+        "settings file: is not YAML: found unexpected end of stream.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
     "a value that begins with a sign of YAML": (
         "images:\n  docker_config: @home",
         9,
