@@ -70,7 +70,13 @@ def test_a_limit_is_over_in_a_minute() -> None:
     assert found.remedy == "Try again in a minute."
 
 
-def test_an_address_that_leads_nowhere_is_named_by_its_setting() -> None:
+def test_an_address_that_leads_nowhere_is_named_by_its_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     client = WebClient(token="xoxb-1", base_url="http://nowhere.invalid/api/", timeout=5)
     with pytest.raises(FAILURES) as failed:
         client.auth_test()
