@@ -202,7 +202,9 @@ def _syntax(error: yaml.YAMLError, text: str) -> Problem:
         begun = getattr(error, "context_mark", None) or mark
         line = min(begun.line, len(rows) - 1)
     message, remedy = _usual(rows[line], mark.column, problem)
-    if context.startswith("while parsing a flow") and (open_row := _open_row(rows[: mark.line + 1])):
+    if context.startswith("while parsing a flow") and (
+        open_row := _open_row(rows[: mark.line + 1])
+    ):
         line, message, remedy = open_row - 1, _OPEN, _QUOTE_CHANNEL
     return Problem(
         written(()),

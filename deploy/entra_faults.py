@@ -63,7 +63,9 @@ _WORKLOAD = re.compile(r"WorkloadIdentityCredential: (.{1,200})")
 _ATTEMPT = re.compile(r"\n\t([A-Za-z]{1,60}): (.{1,200})")
 _ASKS = ("EnvironmentCredential", "WorkloadIdentityCredential", "ManagedIdentityCredential")
 """What signs in without a person; each of the other ways only says that it is not there."""
-_NOT_SET_UP = re.compile(r"\[Errno (2|13)\]|.*(unavailable|not configured|No managed identity endpoint)")
+_NOT_SET_UP = re.compile(
+    r"\[Errno (2|13)\]|.*(unavailable|not configured|No managed identity endpoint)"
+)
 """A missing or unreadable token file (ENOENT, EACCES), or azure-identity's words for it."""
 
 

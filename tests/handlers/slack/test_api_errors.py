@@ -84,9 +84,7 @@ def test_what_slack_refuses_for_good_is_not_to_be_tried_again(error: str, remedy
     assert "minute" not in found.remedy
 
 
-@pytest.mark.parametrize(
-    ("error", "it_is"), [("no_such_subteam", True), ("user_not_found", False)]
-)
+@pytest.mark.parametrize(("error", "it_is"), [("no_such_subteam", True), ("user_not_found", False)])
 def test_a_user_group_that_does_not_exist_is_told_apart(error: str, it_is: bool) -> None:
     assert no_such_group(refusal(error)) is it_is
     assert meaning(refusal("no_such_subteam")) is Meaning.ABSENT
