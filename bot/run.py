@@ -1,5 +1,6 @@
 """`gateway-bot run`: the bot as it runs in production."""
 
+import errno
 import gc
 import logging
 import os
@@ -15,7 +16,7 @@ from bot.problems import UnusableSettings
 from bot.settings import load_all
 from bot.start_line import known_secrets, start_line
 from deploy.deadline import Deadline
-from deploy.errors import GatewayBotError
+from deploy.errors import GatewayBotError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +74,15 @@ def _run(
     log_as(log_format, log_level, mask)
     log.info(start_line(settings, secrets), extra={"event": "start"})
     # No program that the bot runs for a cluster's credentials needs it.
-    os.environ.pop("SLACK_BOT_TOKEN", None)
+    for name in [name for name in os.environ if name.upper() == "SLACK_BOT_TOKEN"]:
+        del os.environ[name]
 
     from bot.app import Bot  # after the settings: a mistake in them is reported without the wait
 
-    bot = Bot(settings, secrets, hide=mask.hide)
+    try:
+        bot = Bot(settings, secrets, hide=mask.hide)
+    except OSError as error:
+        raise _in_words(error) from error
     # All that was imported stays, so it need not be looked through while a cluster is read.
     gc.freeze()
     if not ends.empty():
@@ -95,6 +100,8 @@ def _run(
         error = started.exception()
         if error is not None:
             bot.stop(Deadline.after(_FAILED_SECONDS))
+            if isinstance(error, OSError):
+                raise _in_words(error) from error
             raise error
         # In one piece: the log, which goes the same way, must not get between a line and its end.
         sys.stdout.write(f"ready, health at port {bot.health.port}\n")
@@ -102,6 +109,15 @@ def _run(
         end = ends.get()
     assert end is not None
     bot.stop(end)
+
+
+def _in_words(error: OSError) -> Unavailable:
+    """What the operating system refused, such as a port that is in use."""
+    what = error.strerror or str(error) or type(error).__name__
+    remedy = ""
+    if error.errno == errno.EADDRINUSE:
+        remedy = "Choose another port in the settings, or end what listens there."
+    return Unavailable(f"{what}.", remedy=remedy)
 
 
 def _listen(ends: "SimpleQueue[Deadline | None]") -> None:

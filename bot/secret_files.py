@@ -30,11 +30,11 @@ class SecretFile(SecretStr):
         super().__init__(self.read())
 
     def read(self) -> str:
-        """What the file holds now, without white space at the end. InvalidInput as above."""
+        """What the file holds now, without white space around it. InvalidInput as above."""
         try:
             with self.path.open("rb") as file:
                 held = file.read(_LARGEST + 1)
-            text = held.decode("utf-8").rstrip()
+            text = held.decode("utf-8").strip()
         except OSError as error:
             remedy = "Correct the path, or the mode of the file and of its directory."
             raise self._unusable(f"cannot be read: {error.strerror}", remedy) from error
@@ -73,14 +73,16 @@ class Given:
 
 
 def given(variables: Iterable[str], environment: Mapping[str, str]) -> Given:
-    """What the variables and the files hold that `environment` names; files without white space at the
-    end. A key that a Secret does not have has no file where Kubernetes mounts it: it counts as not given."""
+    """What the variables and the files hold that `environment` names, in capitals or not, without white
+    space around it. A key that a Secret does not have has no file where Kubernetes mounts it: it counts
+    as not given."""
+    environment = {name.upper(): value for name, value in environment.items()} | dict(environment)
     values: dict[str, str] = {}
     in_files: dict[str, SecretFile] = {}
     problems = []
     for variable in variables:
         name = variable + SUFFIX
-        value, path = environment.get(variable), environment.get(name)
+        value, path = environment.get(variable, "").strip(), environment.get(name)
         if value and path:
             problems.append(
                 Problem(

@@ -1,4 +1,4 @@
-"""What is wrong with the secrets: missing, of the wrong kind, or with something around them. Pure.
+"""What is wrong with the secrets: missing, of the wrong kind, or with quotes around them. Pure.
 
 No problem repeats a part of a secret.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.problems import Problem
-from bot.secret_files import Given
+from bot.secret_files import SUFFIX, Given
 from deploy.actions.redis_address import address_of
 from deploy.errors import InvalidInput
 
@@ -42,7 +42,11 @@ _BARE = (
     *("AZURE_CLIENT_SECRET", "REDIS_URL", "GATEWAY_BOT_REDIS_URL"),
     *("REGISTRY_USER", "REGISTRY_TOKEN"),
 )
-"""What holds no white space and stands in no quotes; passwords and keys may."""
+"""What stands in no quotes; passwords and keys may."""
+_OF_OTHER_MODE: Mapping[str, tuple[str, ...]] = {
+    "socket": ("SLACK_SIGNING_SECRET",),
+    "http": ("SLACK_APP_TOKEN",),
+}
 _SHARED_LENGTH = 16
 _REDIS = ("REDIS_URL", "GATEWAY_BOT_REDIS_URL")
 
@@ -50,13 +54,14 @@ _REDIS = ("REDIS_URL", "GATEWAY_BOT_REDIS_URL")
 @dataclass(frozen=True)
 class Needs:
     """What the settings make necessary; `registry` is whether it is known whose login REGISTRY_… is.
-    Of a part that cannot be read nothing is."""
+    Of a part that cannot be read nothing is. `unused` are secrets that the bot does not look at."""
 
     mode: str = ""
     redis_url: str | None = ""
     azure: bool = False
     event_grid: bool = False
     registry: bool = True
+    unused: frozenset[str] = frozenset()
 
 
 def needs_of(data: Mapping[str, Any]) -> Needs:
@@ -66,20 +71,26 @@ def needs_of(data: Mapping[str, Any]) -> Needs:
     slack, redis = _section(data, "slack"), _section(data, "redis")
     azure, images = _section(data, "azure"), _section(data, "images")
     event_grid = data.get("event_grid")
+    mode = str(slack.get("mode", "socket")) if slack is not None else ""
     return Needs(
-        mode=str(slack.get("mode", "socket")) if slack is not None else "",
+        mode=mode,
         redis_url=_text(redis.get("url")) if redis is not None else "",
         azure=bool(azure and azure.get("client_id") and azure.get("tenant_id")),
         event_grid=isinstance(event_grid, Mapping) and not event_grid.get("entra"),
         registry=images is None or images.get("pull_from") is not None,
+        unused=frozenset(
+            [*_OF_OTHER_MODE.get(mode, ()), *(["EVENT_GRID_SECRET"] if event_grid is None else [])]
+        ),
     )
 
 
 def secret_problems(given: Given, needs: Needs) -> list[Problem]:
-    """Everything at once."""
-    found = [*given.problems, *_missing(given, needs)]
+    """Everything at once. What is not used is not judged."""
+    found = [each for each in given.problems if each.path.removesuffix(SUFFIX) not in needs.unused]
+    found += _missing(given, needs)
     for variable, value in given.values.items():
-        found += form_problems(variable, value)
+        if variable not in needs.unused:
+            found += form_problems(variable, value)
     return [*found, *_redis(given, needs), *_together(given, needs)]
 
 
@@ -123,16 +134,7 @@ def _required(needs: Needs) -> Iterator[tuple[str, str]]:
 
 def form_problems(variable: str, value: str) -> Iterator[Problem]:
     """What is wrong with the value of one variable, whatever the others are."""
-    bare = value.strip()
-    if variable in _BARE and value != bare:
-        where = "ends" if value.startswith(bare[:1]) else "begins"
-        what = "a line break" if value.endswith("\n") else "white space"
-        yield Problem(
-            variable,
-            None,
-            f"{where} with {what}, which is sent as a part of it.",
-            "Remove that: `echo -n` and `printf %s` write none.",
-        )
+    bare = value
     if variable in _BARE and len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
         yield Problem(
             variable, None, "has quotes around it, which are sent as a part of it.", "Remove them."
@@ -163,7 +165,7 @@ def _redis(given: Given, needs: Needs) -> Iterator[Problem]:
     if not url:
         return
     try:
-        address_of(url.strip().strip("\"'"))
+        address_of(url.strip("\"'"))
     except InvalidInput as error:
         remedy = " ".join(part for part in (error.meaning, error.remedy) if part)
         yield Problem(variable or "redis.url", None, error.happened, remedy)

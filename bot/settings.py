@@ -308,8 +308,8 @@ def secret_variables() -> Iterator[str]:
 
 
 def _secrets(found: Given) -> Secrets:
-    in_files: dict[str, Any] = dict(found.from_files)
-    return Secrets(**in_files)
+    values: dict[str, Any] = {**found.values, **found.from_files}
+    return Secrets(**values)
 
 
 def _read(path: Path) -> tuple[SettingsFile, list[Problem]]:
@@ -321,7 +321,7 @@ def _read(path: Path) -> tuple[SettingsFile, list[Problem]]:
     except UnicodeDecodeError:
         return SettingsFile(), [Problem(_FILE, 1, "is not text in UTF-8.")]
     file = read(text)
-    if not file.data:
+    if file.problems and not file.data:
         return file, file.problems
     known = {each.path for each in file.problems}
     found = [*mistakes(Settings, file), *cross_references(file)]

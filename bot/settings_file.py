@@ -17,7 +17,9 @@ _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 _COMMENTED = re.compile(r"\s+(#[^\s#]\S*)")
 _COMMENT = re.compile(r"\s#(?=[^\s#])")
-_SIGNS = ("@", "`", "%", "*", "&", "!")
+_SIGNS = ("@", "`", "%", "*", "!")
+_AT_SIGN = ("found character", "found undefined alias", "could not determine a constructor")
+"""How PyYAML begins what it says of a value that begins with one of them."""
 
 
 @dataclass
@@ -191,10 +193,19 @@ def _syntax(error: yaml.YAMLError, text: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return Problem(written(()), 1, f"is not usable YAML: {error}.")
-    rows = text.splitlines()[: mark.line + 1]
-    start = getattr(error, "context_mark", None) or mark
-    line, message, remedy = next(_usual(rows, start.line), (mark.line, "", ""))
+    rows = text.splitlines() or [""]
     problem = str(getattr(error, "problem", None) or "it cannot be read")
+    context = str(getattr(error, "context", None) or "")
+    line = mark.line
+    if line >= len(rows):
+        # At the end of the file nothing is wrong but what began before and has no end.
+        begun = getattr(error, "context_mark", None) or mark
+        line = min(begun.line, len(rows) - 1)
+    message, remedy = _usual(rows[line], mark.column, problem)
+    if context.startswith("while parsing a flow") and (
+        open_row := _open_row(rows[: mark.line + 1])
+    ):
+        line, message, remedy = open_row - 1, _OPEN, _QUOTE_CHANNEL
     return Problem(
         written(()),
         line + 1,
@@ -204,25 +215,31 @@ def _syntax(error: yaml.YAMLError, text: str) -> Problem:
     )
 
 
-def _usual(rows: list[str], start: int) -> Iterator[tuple[int, str, str]]:
-    """The usual reasons in the rows that end where the file stops being YAML. A bracket is missed at
-    the end of the file only."""
-    for number, row in enumerate(rows[start:], start):
-        before, colon, after = row.partition(": ")
-        if "\t" in row[: len(row) - len(row.lstrip())]:
-            yield number, "a tab indents this line.", "Indent with spaces alone."
-        elif colon and re.search(r":\s", after) and after[:1] not in "\"'{[|>&*":
-            yield number, "a second “: ” stands in one value.", "Put the value in quotes."
-        elif colon and before and after[:1] in _SIGNS:
-            what = f"a value cannot begin with {after[0]} in YAML."
-            yield number, what, "Put the value in quotes."
-    for number, row in enumerate(rows):
+_OPEN = "# begins a comment, so the bracket before it is never closed."
+_QUOTE_CHANNEL = (
+    "Put a value that begins with # in quotes; a channel is given by its ID, such as C0123ABCD."
+)
+
+
+def _usual(row: str, column: int, problem: str) -> tuple[str, str]:
+    """The usual reason for what PyYAML finds in that column of a row, and its remedy; empty where it is
+    another."""
+    if "\t" in row[: len(row) - len(row.lstrip())]:
+        return "a tab indents this line.", "Indent with spaces alone."
+    if problem == "mapping values are not allowed here" and ": " in row[:column]:
+        return "a second “: ” stands in one value.", "Put the value in quotes."
+    if problem.startswith(_AT_SIGN) and row[column : column + 1] in _SIGNS:
+        return f"a value cannot begin with {row[column]} in YAML.", "Put the value in quotes."
+    return "", ""
+
+
+def _open_row(rows: list[str]) -> int:
+    """The number, from 1, of the first row with a bracket that a comment keeps from being closed; 0 where
+    there is none."""
+    for number, row in enumerate(rows, 1):
         if _opens(_COMMENT.split(row)[0]) and _COMMENT.search(row):
-            yield (
-                number,
-                "# begins a comment, so the bracket before it is never closed.",
-                "Put a value that begins with # in quotes; a channel is given by its ID, such as C0123ABCD.",
-            )
+            return number
+    return 0
 
 
 def _opens(row: str) -> bool:

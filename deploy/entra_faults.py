@@ -12,6 +12,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from deploy.link_faults import Kind, Place, fault_of, nested
 from deploy.masking import masked
 
+_LATER = "Try again in a minute."
 SIGN_IN = Place("azure.authority and azure.cloud")
 _TENANT = (
     "the tenant does not exist in this cloud",
@@ -55,8 +56,17 @@ _CODES: Mapping[str, tuple[str, str]] = {
         "Correct azure.cloud and azure.arm_endpoint.",
     ),
 }
+_PASSING = ("50033", "90006", "90024", "90033")
+"""Of Entra ID's own troubles, which pass."""
 _CODE = re.compile(r"AADSTS([0-9]+)")
 _WORKLOAD = re.compile(r"WorkloadIdentityCredential: (.{1,200})")
+_ATTEMPT = re.compile(r"\n\t([A-Za-z]{1,60}): (.{1,200})")
+_ASKS = ("EnvironmentCredential", "WorkloadIdentityCredential", "ManagedIdentityCredential")
+"""What signs in without a person; each of the other ways only says that it is not there."""
+_NOT_SET_UP = re.compile(
+    r"\[Errno (2|13)\]|.*(unavailable|not configured|No managed identity endpoint)"
+)
+"""A missing or unreadable token file (ENOENT, EACCES), or azure-identity's words for it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,8 @@ def sign_in_fault(error: BaseException) -> SignInFault:
     # Of a wrong tenant MSAL has Entra ID's words in what it handled alone.
     codes = (_CODE.search(str(each)) for each in nested(error))
     if code := next((each for each in codes if each), None):
+        if code[1] in _PASSING:
+            return SignInFault(False, f"Entra ID is briefly unavailable ({code[0]})", _LATER)
         what, remedy = _CODES.get(
             code[1],
             (
@@ -88,13 +100,21 @@ def sign_in_fault(error: BaseException) -> SignInFault:
     if fault.kind not in (Kind.UNKNOWN, Kind.SILENT):
         what = f"the sign-in service cannot be reached: {fault.what}"
         return SignInFault(False, what, fault.remedy, lasts=fault.lasts)
-    if isinstance(error, ClientAuthenticationError) and error.__cause__ is None:
-        return _nothing(str(error))
-    return SignInFault(False, "the sign-in service does not answer", "Try again in a minute.")
+    if isinstance(error, ClientAuthenticationError) and (tried := _ATTEMPT.findall(str(error))):
+        return _of_attempts(str(error), *tried[-1])
+    return SignInFault(False, "the sign-in service does not answer", _LATER)
 
 
-def _nothing(text: str) -> SignInFault:
-    # azure-identity gives the reasons of each of its ways in words alone.
+def _of_attempts(text: str, way: str, why: str) -> SignInFault:
+    # azure-identity gives the reasons of each of its ways in words alone, and ends with the first that
+    # has all it needs and fails.
+    if way in _ASKS and not _NOT_SET_UP.match(why):
+        return SignInFault(
+            False,
+            f"the sign-in service cannot be reached ({way}: {masked(why.strip(), 200)})",
+            f"{_LATER} For the operator of the bot: Check DNS, proxies, network policies and "
+            "firewalls between the bot and the sign-in service.",
+        )
     workload = _WORKLOAD.search(text)
     said = f" (workload identity: {masked(workload[1].strip(), 200)})" if workload else ""
     return SignInFault(

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     NOT_TLS = "not TLS"
     NOT_PLAIN = "not plain"
     UNKNOWN_HOST = "unknown host"
+    UNRESOLVED = "unresolved"
     REFUSED = "refused"
     NO_ROUTE = "no route"
     NOT_CONNECTED = "not connected"
@@ -99,8 +100,11 @@ def fault_in(error: BaseException) -> tuple[Kind, str] | None:
             return Kind.CLOSED, "it closed the connection"
         case ssl.SSLError() if not _is_timeout(error):
             return Kind.TLS, f"TLS failed: {error.reason or 'the connection ended'}"
+        case socket.gaierror() if error.errno in _NO_SUCH_NAME:
+            return Kind.UNKNOWN_HOST, _UNRESOLVED
         case socket.gaierror() | urllib3.exceptions.NameResolutionError():
-            return Kind.UNKNOWN_HOST, "its host name cannot be resolved"
+            # urllib3 wraps every failure to resolve; of a name that does not exist the cause says so.
+            return Kind.UNRESOLVED, _UNRESOLVED
         case ConnectionRefusedError():
             return Kind.REFUSED, "it refuses connections"
         case http.client.BadStatusLine() if _is_alert(error):
@@ -134,6 +138,9 @@ def _late_or_closed(error: BaseException) -> tuple[Kind, str] | None:
 
 
 _LATER = "Try again in a minute."
+_UNRESOLVED = "its host name cannot be resolved"
+_NO_SUCH_NAME = (socket.EAI_NONAME, socket.EAI_NODATA)
+"""What a DNS server answers; everything else is of no answer (getaddrinfo(3))."""
 _NO_CONNECTION = "no connection to it is made in time"
 # The codes of OpenSSL's x509_vfy.h.
 _VERIFIED: Mapping[int, Kind] = {
@@ -165,6 +172,7 @@ def _checks(place: Place) -> Mapping[Kind, str]:
         Kind.NOT_TLS: f"{host}: it takes plain HTTP, or something else than HTTP.",
         Kind.NOT_PLAIN: f"Use https:// in {place.address}.",
         Kind.UNKNOWN_HOST: f"Check the host in {place.address}, and DNS where the bot runs.",
+        Kind.UNRESOLVED: f"Check DNS where the bot runs, and the host in {place.address}.",
         Kind.REFUSED: f"{host}, and that the service runs.",
         Kind.NO_ROUTE: f"{host}, and {network}.",
         Kind.NOT_CONNECTED: f"{host}, and {network}.",

@@ -119,6 +119,7 @@ _CHECKS: Mapping[Kind, str] = {
     ),
     Kind.NOT_TLS: "Use redis:// or its TLS port.",
     Kind.UNKNOWN_HOST: "Check the name in the URL and DNS.",
+    Kind.UNRESOLVED: "Check DNS and the name in the URL.",
     Kind.REFUSED: "Check that it runs, and host and port in the URL.",
     Kind.NO_ROUTE: "Check the host in the URL, network policies and firewalls.",
     Kind.CLOSED: "A TLS port takes rediss:// only.",

@@ -167,10 +167,17 @@ class Runner:
             self._on_change(action_id)
 
     def _kept_waiting(self, due: Due, action: Action) -> bool:
-        """Whether it waits for the end of a pause, which takes no slot from what may begin."""
+        """Whether it waits for the end of a pause, or until pauses can be read, which takes no slot from
+        what may begin."""
         if action.state is not State.APPROVED:
             return False
-        pause = self._paused(action)
+        try:
+            pause = self._paused(action)
+        except Unreadable:
+            raise
+        except GatewayBotError as error:
+            self._ask_later(action, error)
+            return True
         if pause is not None or waits_for(action) is not None:
             self._store.paused(action.id, pause)
         if pause is None:
@@ -237,12 +244,16 @@ class Runner:
         try:
             self._ready(action)
         except GatewayBotError as error:
-            log.warning("action %s does not begin yet: %s", action.id, error)
-            now = time.monotonic()
-            with self._lock:
-                # Those among them that ended otherwise are not asked about again.
-                waiting = {name: at for name, at in self._not_before.items() if at > now}
-                self._not_before = waiting | {action.id: now + _AGAIN_SECONDS}
+            self._ask_later(action, error)
             return False
         self._not_before.pop(action.id, None)
         return True
+
+    def _ask_later(self, action: Action, error: GatewayBotError) -> None:
+        """Leave it alone for a while: it cannot be read whether it may begin."""
+        log.warning("action %s does not begin yet: %s", action.id, error)
+        now = time.monotonic()
+        with self._lock:
+            # Those among them that ended otherwise are not asked about again.
+            waiting = {name: at for name, at in self._not_before.items() if at > now}
+            self._not_before = waiting | {action.id: now + _AGAIN_SECONDS}

@@ -33,6 +33,8 @@ class Meaning(StrEnum):
     """The bot may not call anything until somebody mends its token."""
     NOT_GRANTED = "not granted"
     """The bot may not call this method until somebody gives it the right to."""
+    ABSENT = "absent"
+    """What it asks for does not exist."""
     UNKNOWN = "unknown"
     """Not in the table."""
 
@@ -83,6 +85,8 @@ _BY_MEANING: Mapping[Meaning, tuple[str, ...]] = {
     ),
     # Every method.
     Meaning.NOT_GRANTED: ("missing_scope", "not_allowed_token_type", "no_permission"),
+    # usergroups.users.list.
+    Meaning.ABSENT: ("no_such_subteam",),
 }
 TABLE: Mapping[str, Meaning] = {
     error: found for found, errors in _BY_MEANING.items() for error in errors
@@ -128,8 +132,13 @@ def trouble(error: Exception, url: str = "") -> Trouble:
     refusal = name(error)
     if found := _TOKENS.get(refusal):
         return Trouble(f"{found[0]}, {refusal}", f"For the operator of the bot: {found[1]}", True)
-    lasts = meaning(error) in (Meaning.FORBIDDEN, Meaning.NOT_GRANTED)
-    return Trouble(refusal, _CHECK_TOKEN if lasts else "Try again in a minute.", lasts)
+    match meaning(error):
+        case Meaning.LATER | Meaning.UNSURE:
+            return Trouble(refusal, "Try again in a minute.")
+        case Meaning.FORBIDDEN | Meaning.NOT_GRANTED:
+            return Trouble(refusal, _CHECK_TOKEN, True)
+        case _:
+            return Trouble(refusal, _REMEDIES.get(refusal, _LOOK_UP), True)
 
 
 SLACK = Place("slack.api_url", "SSL_CERT_FILE")
@@ -137,6 +146,16 @@ _CHECK_TOKEN = (
     "For the operator of the bot: Check the token, and compare its scopes with "
     "docs/slack-app-manifest.yaml."
 )
+_LOOK_UP = (
+    "For the operator of the bot: Look this error up at https://docs.slack.dev/reference/methods."
+)
+_PERSON = "Check the ID of that person."
+_REMEDIES: Mapping[str, str] = {
+    "no_such_subteam": "For the operator of the bot: Correct the ID of the user group in the settings.",
+    "user_not_found": _PERSON,
+    "user_not_visible": _PERSON,
+    "is_archived": "Restore the channel, or use another one.",
+}
 _AGAIN = "Install the app again and use its new token."
 _TOKENS: Mapping[str, tuple[str, str]] = {
     "not_authed": ("no token was sent", "Set the token."),
@@ -165,6 +184,11 @@ def lacks_scope(error: Exception) -> bool:
 def no_such_user(error: Exception) -> bool:
     """Whether there is no such user, or none that the app may see."""
     return name(error) in ("user_not_found", "user_not_visible")
+
+
+def no_such_group(error: Exception) -> bool:
+    """Whether there is no such user group."""
+    return name(error) == "no_such_subteam"
 
 
 def wait(error: Exception) -> float:

@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 
 from deploy.access import Standing
 from deploy.errors import Unavailable
-from handlers.slack.api_errors import FAILURES, Trouble, trouble
+from handlers.slack.api_errors import FAILURES, lacks_scope, trouble
 
 log = logging.getLogger(__name__)
 
@@ -88,20 +88,25 @@ class UserGroups:
         try:
             answer = self._slack.usergroups_users_list(usergroup=group)
         except FAILURES as error:
-            raise _unreadable(group, trouble(error, self._slack.base_url)) from error
+            raise _unreadable(group, error, self._slack.base_url) from error
         members = frozenset(str(user) for user in answer["users"])
         with self._lock:
             self._kept[group] = (asked_at, members)
         return members
 
 
-def _unreadable(group: str, why: Trouble) -> Unavailable:
+def _unreadable(group: str, error: Exception, url: str) -> Unavailable:
+    why = trouble(error, url)
     return Unavailable(
         f"Slack does not say who is in the group {group} ({why.what}).",
         meaning="So it cannot be known who may decide, and nothing was decided.",
-        remedy=f"{why.remedy} The app needs the scope usergroups:read.",
+        remedy=why.remedy + _needs("usergroups:read", error),
         lasts=why.lasts,
     )
+
+
+def _needs(scope: str, error: Exception) -> str:
+    return f" The app needs the scope {scope}." if lacks_scope(error) else ""
 
 
 class Team:
@@ -158,7 +163,7 @@ class Team:
         try:
             answer = self._slack.users_info(user=user)
         except FAILURES as error:
-            raise _unknown(user, trouble(error, self._slack.base_url)) from error
+            raise _unknown(user, error, self._slack.base_url) from error
         standing = _standing(answer["user"], own)
         self._people[user] = (asked_at, standing)
         return standing
@@ -181,10 +186,11 @@ def _unsaid_workspace() -> Unavailable:
     return Unavailable("Slack does not say which workspace this bot belongs to.")
 
 
-def _unknown(user: str, why: Trouble) -> Unavailable:
+def _unknown(user: str, error: Exception, url: str) -> Unavailable:
+    why = trouble(error, url)
     return Unavailable(
         f"Slack does not say whether {user} is a member of this bot's workspace ({why.what}).",
         meaning="So nothing was done.",
-        remedy=f"{why.remedy} The app needs the scope users:read.",
+        remedy=why.remedy + _needs("users:read", error),
         lasts=why.lasts,
     )

@@ -100,9 +100,26 @@ bot.run.load_all = slowly
     assert STOPS.search(process.stdout.read())
 
 
-def test_a_bot_that_cannot_start_says_why_and_fails(program: Program) -> None:
-    process = program(start="raise OSError('the port is taken')")
-    assert process.wait(60) == 1
+@pytest.mark.parametrize("where", ["made", "started"])
+def test_a_bot_whose_port_is_in_use_says_so_and_fails(where: str) -> None:
+    listens = """
+import socket
+taken = socket.create_server(("127.0.0.1", 0))
+
+def listen():
+    socket.create_server(taken.getsockname())
+"""
+    made = "Fake.__init__ = lambda *_, **__: listen()\n"
+    status, log = _ended(
+        "listen()" if where == "started" else "pass",
+        log_format="text",
+        loading=listens + (made if where == "made" else ""),
+    )
+    assert status == 1
+    assert "the bot cannot start: Address already in use" in log[-1]
+    assert "127.0.0.1" in log[-1]
+    assert log[-1].endswith("Choose another port in the settings, or end what listens there.")
+    assert "Traceback" not in "".join(log)
 
 
 def test_ctrl_c_ends_a_bot_at_once_that_is_about_to_end_and_another_sigterm_does_not(

@@ -34,7 +34,7 @@ def test_each_secret_can_be_in_a_file(variable: str, tmp_path: Path) -> None:
     path.write_text("  a secret\r\n \n")
     found = given([variable], {f"{variable}_FILE": str(path)})
     held = {name: file.get_secret_value() for name, file in found.from_files.items()}
-    assert (held, found.problems) == ({variable: "  a secret"}, ())
+    assert (held, found.problems) == ({variable: "a secret"}, ())
 
 
 def test_the_bot_reads_its_secrets_from_files(

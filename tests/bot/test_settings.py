@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from bot.clients import environments_of, governed_by, instances_of, known_repositories, redis_of
+from bot.problems import UnusableSettings
 from bot.settings import Settings, load_secrets, load_settings
 from deploy.azure import known_hosts, resource_of
 from deploy.clouds import CLOUDS, PUBLIC
@@ -289,6 +290,14 @@ def test_a_file_that_holds_no_settings_is_said_to(tmp_path: Path, text: str) -> 
     path.write_text(text)
     with pytest.raises(InvalidInput, match="settings file"):
         load_settings(path)
+
+
+def test_a_file_without_a_field_is_told_which_it_needs(tmp_path: Path) -> None:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text("{}\n")
+    with pytest.raises(UnusableSettings) as error:
+        load_settings(path)
+    assert [each.path for each in error.value.problems] == ["apim", "clusters", "environments"]
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:

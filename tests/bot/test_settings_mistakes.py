@@ -188,6 +188,36 @@ IN_THE_FILE: Mapping[str, tuple[str, int, str, str]] = {
         "settings file: is not YAML: a second “: ” stands in one value.",
         "Put the value in quotes.",
     ),
+    "a line that is indented less than those before it": (
+        "slack:\n  mode: socket   # note: the default\n  command: /gateway\n connections: 2",
+        11,
+        "settings file: is not YAML: expected <block end>, but found '<block mapping start>'.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
+    "a line that is indented less, after fields in brackets": (
+        "slack: {mode: socket, command: /gateway}\n connections: 2",
+        9,
+        "settings file: is not YAML: expected <block end>, but found '<block mapping start>'.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
+    "a line that is indented more than the value before it": (
+        "slack:\n  mode: socket # note: the default\n    command: /gateway",
+        10,
+        "settings file: is not YAML: expected <block end>, but found '<block mapping start>'.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
+    "a closed bracket before a comment and a wrong line after it": (
+        "slack: {mode: socket, #default\n  command: /gateway}\n connections: 2",
+        10,
+        "settings file: is not YAML: expected <block end>, but found '<block mapping start>'.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
+    "a quote that is not closed": (
+        "slack:\n  command: '/gateway",
+        9,
+        "settings file: is not YAML: found unexpected end of stream.",
+        "Compare the indentation, quotes and brackets of this line",
+    ),
     "a value that begins with a sign of YAML": (
         "images:\n  docker_config: @home",
         9,
@@ -343,14 +373,6 @@ OF_SECRETS: Mapping[str, tuple[dict[str, str], str]] = {
         {"SLACK_BOT_TOKEN": "Bearer c0ffee"},
         "SLACK_BOT_TOKEN: is not a bot token.",
     ),
-    "a line break at the end": (
-        {"SLACK_BOT_TOKEN": "xoxb-1-c0ffee\n"},
-        "SLACK_BOT_TOKEN: ends with a line break, which is sent as a part of it.",
-    ),
-    "white space at the start": (
-        {"SLACK_APP_TOKEN": " xapp-1-c0ffee"},
-        "SLACK_APP_TOKEN: begins with white space",
-    ),
     "quotes around it": (
         {"SLACK_BOT_TOKEN": '"xoxb-1-c0ffee"'},
         "SLACK_BOT_TOKEN: has quotes around it, which are sent as a part of it. Remove them.",
@@ -390,8 +412,60 @@ def test_a_mistake_in_a_secret_is_named_without_the_secret(
     environment, said = OF_SECRETS[mistake]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    found = secret_problems_of(tmp_path)
+    found = secret_problems_of(tmp_path, f"{GOOD}event_grid: {{}}\n")
     assert any(each.startswith(said) for each in found), found
+
+
+@pytest.mark.parametrize("around", ["{}\n", "\r\n {} \t"])
+def test_white_space_around_a_secret_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: str
+) -> None:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    monkeypatch.setenv("SLACK_BOT_TOKEN", around.format("xoxb-1-c0ffee"))
+    monkeypatch.setenv("REDIS_URL", around.format("redis://localhost"))
+    _, secrets = load_all(path)
+    assert secrets.slack_bot_token.get_secret_value() == "xoxb-1-c0ffee"
+    assert secrets.redis_url is not None
+    assert secrets.redis_url.get_secret_value() == "redis://localhost"
+
+
+@pytest.mark.parametrize(
+    ("slack", "unused"),
+    [
+        ("{mode: socket}", {"SLACK_SIGNING_SECRET": "xoxb-1-c0ffee"}),
+        ("{mode: socket}", {"SLACK_SIGNING_SECRET_FILE": "/nowhere/secret"}),
+        ("{mode: socket}", {"EVENT_GRID_SECRET": "short"}),
+        (
+            "{mode: http}",
+            {"SLACK_APP_TOKEN": "to be given later", "SLACK_SIGNING_SECRET": "5ecret"},
+        ),
+    ],
+)
+def test_a_secret_that_is_not_used_keeps_no_bot_from_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slack: str, unused: dict[str, str]
+) -> None:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(f"{GOOD}slack: {slack}\n", encoding="utf-8")
+    for name, value in unused.items():
+        monkeypatch.setenv(name, value)
+    load_all(path)
+
+
+def test_the_names_of_secrets_may_be_in_small_letters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gateway-bot.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    monkeypatch.delenv("SLACK_BOT_TOKEN")
+    monkeypatch.setenv("slack_bot_token", "xoxb-2-c0ffee")
+    (tmp_path / "token").write_text("xapp-2-c0ffee\n")
+    monkeypatch.delenv("SLACK_APP_TOKEN")
+    monkeypatch.setenv("slack_app_token_file", str(tmp_path / "token"))
+    _, secrets = load_all(path)
+    assert secrets.slack_bot_token.get_secret_value() == "xoxb-2-c0ffee"
+    assert secrets.slack_app_token is not None
+    assert secrets.slack_app_token.get_secret_value() == "xapp-2-c0ffee"
 
 
 def test_a_signing_secret_that_is_a_token_is_named(

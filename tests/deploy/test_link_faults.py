@@ -173,11 +173,34 @@ def test_plain_http_that_is_answered_with_a_tls_alert(ask: Ask, authority: Autho
     assert found.remedy == "For the operator of the bot: Use https:// in the settings."
 
 
-def test_a_name_that_does_not_exist_is_not_waited_for(ask: Ask, authority: Authority) -> None:
+def resolves_nothing(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "in the resolver's words")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+
+
+@pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_NODATA])
+def test_a_name_that_does_not_exist_is_not_waited_for(
+    ask: Ask, authority: Authority, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    resolves_nothing(monkeypatch, code)
     found = fault(ask, "http://nowhere.invalid/", authority.file)
     assert found.kind is Kind.UNKNOWN_HOST
     assert found.what == "its host name cannot be resolved"
+    assert found.lasts
     assert "minute" not in found.remedy
+
+
+@pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_FAIL])
+def test_dns_that_does_not_answer_is_waited_for(
+    ask: Ask, authority: Authority, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    resolves_nothing(monkeypatch, code)
+    found = fault(ask, "http://service.example/", authority.file)
+    assert found.what == "its host name cannot be resolved"
+    assert not found.lasts
+    assert found.remedy.startswith("Try again in a minute. For the operator of the bot: Check DNS")
 
 
 def test_a_closed_port(ask: Ask, authority: Authority) -> None:

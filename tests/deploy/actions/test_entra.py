@@ -146,7 +146,8 @@ def test_renewals_outlive_an_entra_id_that_is_away(
     with caplog.at_level(logging.WARNING):
         until(lambda: entra.asked >= asked + 6, "several tries", SECONDS)
     assert (
-        "not renewed yet: Entra ID gave no token (there is nothing to sign in with)" in caplog.text
+        "not renewed yet: Entra ID gave no token (the sign-in service does not answer)"
+        in caplog.text
     )
     assert "secret words" not in caplog.text
     entra.away = False
@@ -173,7 +174,7 @@ def test_without_a_token_it_is_said_that_entra_id_gave_none(server: Valkey, sign
     entra.away = True
     with pytest.raises(Unavailable) as caught:
         now_of(connect(server.url, retries=0, credentials=signed_in(entra)))
-    assert "Entra ID gave no token (there is nothing to sign in with)" in caught.value.happened
+    assert "Entra ID gave no token (the sign-in service does not answer)" in caught.value.happened
     assert "secret words" not in str(caught.value)
 
 

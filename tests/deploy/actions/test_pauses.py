@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from deploy.actions.leases import GatewayLeases
 from deploy.actions.pauses import CLUSTER, ENVIRONMENT, Pause, Pauses, holding, pause_of, waits_for
 from deploy.actions.store import LONGEST_WAIT_SECONDS, START_SECONDS, ActionStore
 from deploy.deadline import Deadline
+from deploy.errors import Unavailable
 from deploy.gateway import GatewayRef
 from tests.support import actions
 from tests.support.actions import CODEC
@@ -158,6 +160,41 @@ def test_a_pause_that_begins_right_before_an_action_is_claimed_holds_it_back(
         assert work.ran == []
     finally:
         bot.stop(Deadline.after(10))
+
+
+def test_while_pauses_cannot_be_read_what_is_due_is_not_asked_about_at_each_turn(
+    store: ActionStore,
+    client: Any,
+    fences: Fences,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("deploy.actions.runner._AGAIN_SECONDS", 3600.0)
+    asked: Counter[str] = Counter()
+
+    def paused(action: Action) -> Pause | None:
+        asked[action.id] += 1
+        if action.id == "AAAAAA":
+            raise Unavailable("The cluster west does not answer.")
+        return None
+
+    work = Work()
+    work.go.set()
+    bot = runner_of(
+        store, GatewayLeases(client), fences, {"deploy": work}, paused=paused,
+        heartbeat_seconds=0.3,
+    )  # fmt: skip
+    ask(store, "AAAAAA")
+    bot.start()
+    try:
+        until(lambda: asked["AAAAAA"], "the first question")
+        for name in ("BBBBBB", "CCCCCC", "DDDDDD"):
+            ask(store, name)
+            assert ended(store, name).state is State.SUCCEEDED
+    finally:
+        bot.stop(Deadline.after(10))
+    assert asked["AAAAAA"] == 1
+    assert caplog.text.count("action AAAAAA does not begin yet: The cluster west") == 1
 
 
 def test_what_is_stopped_is_ended_also_where_it_would_have_waited_for_a_pause(

@@ -8,7 +8,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
-from handlers.slack.api_errors import FAILURES, Meaning, meaning, trouble
+from handlers.slack.api_errors import FAILURES, Meaning, meaning, no_such_group, trouble
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,45 @@ def test_a_token_that_slack_refuses_is_not_to_be_tried_again(
     assert "minute" not in found.remedy
 
 
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        ("no_such_subteam", "Correct the ID of the user group"),
+        ("user_not_found", "Check the ID of that person."),
+        ("user_not_visible", "Check the ID of that person."),
+        ("is_archived", "Restore the channel"),
+        ("channel_not_found", "Look this error up"),
+        ("invalid_blocks", "Look this error up"),
+        ("an_error_of_tomorrow", "Look this error up"),
+    ],
+)
+def test_what_slack_refuses_for_good_is_not_to_be_tried_again(error: str, remedy: str) -> None:
+    found = trouble(refusal(error))
+    assert found.lasts
+    assert found.what == error
+    assert remedy in found.remedy
+    assert "minute" not in found.remedy
+
+
+@pytest.mark.parametrize(("error", "it_is"), [("no_such_subteam", True), ("user_not_found", False)])
+def test_a_user_group_that_does_not_exist_is_told_apart(error: str, it_is: bool) -> None:
+    assert no_such_group(refusal(error)) is it_is
+    assert meaning(refusal("no_such_subteam")) is Meaning.ABSENT
+
+
 def test_a_limit_is_over_in_a_minute() -> None:
     found = trouble(refusal("ratelimited"))
     assert (found.what, found.lasts) == ("ratelimited", False)
     assert found.remedy == "Try again in a minute."
 
 
-def test_an_address_that_leads_nowhere_is_named_by_its_setting() -> None:
+def test_an_address_that_leads_nowhere_is_named_by_its_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     client = WebClient(token="xoxb-1", base_url="http://nowhere.invalid/api/", timeout=5)
     with pytest.raises(FAILURES) as failed:
         client.auth_test()

@@ -39,8 +39,11 @@ def test_membership_is_read_and_kept_for_a_minute_at_most(
 
 def test_what_slack_does_not_say_is_not_guessed(person: Person, client: WebClient) -> None:
     groups = UserGroups(client)
-    with pytest.raises(Unavailable, match="S0NONE"):
+    with pytest.raises(Unavailable, match="S0NONE") as absent:
         groups.groups_of(BEN, ["S0NONE"])
+    assert "Correct the ID of the user group" in absent.value.remedy
+    assert "scope" not in absent.value.remedy
+    assert "minute" not in absent.value.remedy
     person.set_fault("api_error", "503")
     with pytest.raises(Unavailable, match="nothing was decided"):
         groups.groups_of(BEN, ["S0APP"])
