@@ -167,6 +167,11 @@ def no_such_user(error: Exception) -> bool:
     return name(error) in ("user_not_found", "user_not_visible")
 
 
+def no_such_group(error: Exception) -> bool:
+    """Whether there is no such user group."""
+    return name(error) == "no_such_subteam"
+
+
 def wait(error: Exception) -> float:
     """For how many seconds Slack says to wait; 0 where it does not say."""
     if not isinstance(error, SlackApiError):
