@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
+from bot.install.redis_acl import acl
 from bot.proofs import kubernetes
 from bot.proofs.results import Result, Status
 from bot.settings import Settings
@@ -238,7 +240,8 @@ REDIS = (
            "redis memory", "maxmemory-policy is allkeys-lru. When its memory is full",
            "Set `maxmemory-policy noeviction`"),
     Broken("Redis would evict, had it a limit", redis_set(maxmemory_policy="volatile-lru"),
-           "redis memory", "Once it has a maxmemory", "noeviction", WARN),
+           "redis memory", "Once it has a maxmemory, and that is full, Redis deletes leases and answers.",
+           "noeviction", WARN),
     Broken("little memory is left", little_memory, "redis memory", "MB in use", "Raise maxmemory",
            WARN),
     Broken("the memory of Redis is full", redis_set(maxmemory="1"), "redis",
@@ -371,6 +374,41 @@ def test_in_many_namespaces_only_the_needed_rights_are_proved(
     (said,) = bed.check(as_user(lacks=("pods/log",))(bed), "cluster")
     assert said.status is Status.OK
     assert said.detail.endswith("rights that it can do without were not proved")
+
+
+@pytest.mark.parametrize(
+    ("executable", "status", "remedy"),
+    [
+        ("-", WARN, "Ask your provider how it keeps writes"),
+        ("", WARN, "Ask your provider how it keeps writes"),
+        ("/usr/bin/redis-server", FAIL, "Set `appendonly yes`"),
+    ],
+)
+def test_only_of_a_server_of_ones_own_no_append_only_file_is_a_failure(
+    executable: str,
+    status: Status,
+    remedy: str,
+    bed: CheckBed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tells = redis.Redis.info
+    monkeypatch.setattr(redis.Redis, "info", lambda self: tells(self) | {"executable": executable})
+    setup = redis_set(appendonly="no")(bed)
+    setup.settings["redis"] = {"url": bed.redis_user()}
+    (said,) = [r for r in bed.check(setup, "redis") if r.name == "redis durability"]
+    assert said.status is status
+    assert remedy in said.remedy
+
+
+def test_a_users_name_is_not_taken_for_what_it_may_not_do(bed: CheckBed) -> None:
+    name = f"access-{bed.number()}"
+    words = acl(password=">secret").split()[2:]
+    bed.redis().execute_command("ACL", "SETUSER", name, *words, "-time")
+    url = bed.valkey.url.replace("unix://", f"unix://{name}:secret@")
+    (said,) = [
+        r for r in bed.check(Setup({"redis": {"url": url}}), "redis") if r.status is not Status.OK
+    ]
+    assert said.detail.startswith("The ACL of its user does not let the bot call TIME.")
 
 
 def test_there_are_thirty_at_least_and_each_is_another() -> None:

@@ -1,5 +1,6 @@
 """`gateway-bot check`: its report, its exit status, and what it asks and leaves behind."""
 
+import itertools
 import json
 import shlex
 import threading
@@ -152,6 +153,16 @@ def test_each_command_of_the_acl_is_tried_and_no_other() -> None:
     assert tried | set(CONNECTING) == {*COMMANDS, *CLUSTER, *REPLICAS}
     alone = {name for name, _ in sent("x", cluster=False, replicas=False)}
     assert alone | set(CONNECTING) == set(COMMANDS)
+
+
+def test_wherever_the_connection_is_cut_each_key_expires(bed: CheckBed) -> None:
+    client = bed.redis()
+    words = [words for _, words in sent("cut", cluster=False, replicas=False)]
+    for done, following in itertools.pairwise(words):
+        client.execute_command(*done)
+        lasting = [key for key in client.keys("gateway-bot:{cut}:*") if client.pttl(key) == -1]
+        assert lasting == [] or following[:2] == ("PEXPIRE", *lasting), done
+    client.execute_command(*words[-1])
 
 
 def test_nothing_is_left_behind_neither_in_redis_nor_in_azure(bed: CheckBed) -> None:
