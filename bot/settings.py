@@ -35,7 +35,7 @@ from bot.patterns import (
     UserId,
 )
 from bot.problems import Problem, UnusableSettings
-from bot.secret_files import Given, SecretFile, given
+from bot.secret_files import SecretFile, given
 from bot.secret_problems import needs_of, secret_problems
 from bot.settings_file import SettingsFile, read
 from bot.settings_mistakes import mistakes
@@ -287,16 +287,8 @@ def load_all(path: Path) -> tuple[Settings, Secrets]:
         problems.append(replace(each, line=file.line(("redis", "url"))) if in_file else each)
     if problems:
         raise UnusableSettings(path, problems)
-    return Settings.model_validate(file.data), _secrets(found)
-
-
-def load_secrets(settings: Settings) -> Secrets:
-    """Read the secrets. UnusableSettings names each that the settings make necessary."""
-    found = given(secret_variables(), os.environ)
-    problems = secret_problems(found, needs_of(settings.model_dump()))
-    if problems:
-        raise UnusableSettings(Path(), problems)
-    return _secrets(found)
+    in_files: dict[str, Any] = dict(found.from_files)
+    return Settings.model_validate(file.data), Secrets(**in_files)
 
 
 def secret_variables() -> Iterator[str]:
@@ -305,11 +297,6 @@ def secret_variables() -> Iterator[str]:
         alias = field.validation_alias
         names = alias.choices if isinstance(alias, AliasChoices) else [alias]
         yield from (name for name in names if isinstance(name, str))
-
-
-def _secrets(found: Given) -> Secrets:
-    in_files: dict[str, Any] = dict(found.from_files)
-    return Secrets(**in_files)
 
 
 def _read(path: Path) -> tuple[SettingsFile, list[Problem]]:

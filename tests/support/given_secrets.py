@@ -1,0 +1,20 @@
+"""The secrets of this process' environment, for settings that are in no file."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from bot.problems import UnusableSettings
+from bot.secret_files import given
+from bot.secret_problems import needs_of, secret_problems
+from bot.settings import Secrets, Settings, secret_variables
+
+
+def secrets_of(settings: Settings) -> Secrets:
+    """They. UnusableSettings names each that the settings make necessary."""
+    found = given(secret_variables(), os.environ)
+    problems = secret_problems(found, needs_of(settings.model_dump()))
+    if problems:
+        raise UnusableSettings(Path(), problems)
+    in_files: dict[str, Any] = dict(found.from_files)
+    return Secrets(**in_files)
