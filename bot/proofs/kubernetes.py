@@ -14,6 +14,7 @@ from bot.proofs.results import Prove, Result, fail, ok, warn, wrong
 from bot.settings import ClusterSettings, Settings
 from deploy.errors import GatewayBotError, NotFound, NotGranted
 from deploy.kube.cluster import Cluster, connect
+from deploy.sentences import joined
 
 _CHANGES = ("patch", "apps", "deployments")
 _ARGO = "argoproj.io"
@@ -376,11 +377,7 @@ def listed(rights: Sequence[Right]) -> str:
     resources: dict[tuple[str, ...], list[str]] = {}
     for resource, its in verbs.items():
         resources.setdefault(tuple(its), []).append(resource)
-    return "; ".join(f"{_or(its)} {_or(some)}" for its, some in resources.items())
-
-
-def _or(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return "; ".join(f"{joined(its, 'or')} {joined(some, 'or')}" for its, some in resources.items())
 
 
 def _some(names: Sequence[str]) -> str:
