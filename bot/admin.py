@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.clients import audit_key, clusters_of, redis_of
-from bot.settings import load_all, load_settings
+from bot.settings import Secrets, Settings, load_all, load_settings
 from deploy.actions import connection, endings
 from deploy.actions.action import Action, State
 from deploy.actions.audit import AuditLog
@@ -116,7 +116,7 @@ def end(
     why, by = checked_reason(reason), operator(by)
     outcome = endings.forced(State(state), by, why)
     redis = redis_with(config)
-    store = _store_in(redis, config)
+    store = store_in(redis, load_settings(config))
     decision = store.force_end(
         action_id, outcome, by=by, request_id=f"admin:{entropy.token_hex(8)}", even_held=even_held
     )
@@ -196,7 +196,7 @@ def repost(config: Path, name: str, reason: str, *, by: str = "") -> int:
     """Have a message tried anew. NotFound where there is none; InvalidInput as for `end`."""
     why, by, redis = checked_reason(reason), operator(by), redis_with(config)
     UnshownMessages(redis, _OWNER).again(name)
-    record(config, redis, "message tried again", f"message-{name}", "message", by, why)
+    record(load_all(config)[1], redis, "message tried again", f"message-{name}", "message", by, why)
     print(f"The bot tries the message {name} again now.")
     return 0
 
@@ -205,18 +205,17 @@ def drop(config: Path, name: str, reason: str, *, by: str = "") -> int:
     """Have a message never shown again. NotFound where there is none; InvalidInput as for `end`."""
     why, by, redis = checked_reason(reason), operator(by), redis_with(config)
     UnshownMessages(redis, _OWNER).drop(name, f"dropped by {by}: {why}")
-    record(config, redis, "message dropped", f"message-{name}", "message", by, why)
+    record(load_all(config)[1], redis, "message dropped", f"message-{name}", "message", by, why)
     print(f"The message {name} is not tried again. Its action or warning is not changed by that.")
     return 0
 
 
 def record(
-    config: Path, redis: Any, event: str, subject: str, kind: str, by: str, detail: str
+    given: Secrets, redis: Any, event: str, subject: str, kind: str, by: str, detail: str
 ) -> None:
     """Into the audit trail: what was done from the command line to something else than an action."""
     now = connection.now_of(redis)
-    _, secrets = load_all(config)
-    AuditLog(redis, key=audit_key(secrets)).append(
+    AuditLog(redis, key=audit_key(given)).append(
         event,
         by,
         detail,
@@ -234,12 +233,13 @@ def redis_with(config: Path) -> Any:
 
 def store_with(config: Path) -> ActionStore:
     """The actions in it."""
-    return _store_in(redis_with(config), config)
+    settings, given = load_all(config)
+    return store_in(redis_of(settings, given)(), settings)
 
 
-def _store_in(redis: Any, config: Path) -> ActionStore:
-    keep_days = load_settings(config).redis.keep_days
-    return ActionStore(redis, codec_of(KINDS), keep_days=keep_days)
+def store_in(redis: Any, settings: Settings) -> ActionStore:
+    """The same, of a Redis that is connected to."""
+    return ActionStore(redis, codec_of(KINDS), keep_days=settings.redis.keep_days)
 
 
 def operator(given: str) -> str:

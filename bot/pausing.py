@@ -9,13 +9,14 @@ from typing import Any
 
 from bot import admin
 from bot.audit import moment_of
-from bot.clients import environments_of
-from bot.settings import Settings, load_all
+from bot.clients import environments_of, redis_of
+from bot.settings import Secrets, Settings, load_all
 from deploy.access import Environment, environment_of
 from deploy.actions.action import Action, State
 from deploy.actions.connection import now_of
 from deploy.actions.pauses import CLUSTER, ENVIRONMENT, LATEST, Pause, Pauses, holding, waits_for
 from deploy.actions.records import canonical
+from deploy.actions.store import ActionStore
 from deploy.changes.decide import checked_reason
 from deploy.errors import Conflict, InvalidInput, NotFound
 from deploy.times import minute_of
@@ -34,16 +35,17 @@ def pause(
 ) -> int:
     """Have no action start on the cluster or in the environment. NotFound where the settings have none of
     that name; InvalidInput without a reason or a name, or with an end that is over."""
-    settings, _ = load_all(config)
+    settings, given = load_all(config)
     scope, name = _place(settings, cluster, environment)
-    why, who, redis = checked_reason(reason), admin.operator(by), admin.redis_with(config)
+    why, who, redis = checked_reason(reason), admin.operator(by), redis_of(settings, given)()
     end = _end(until, now_of(redis))
     pauses = Pauses(redis)
     begun = pauses.begin(scope, name, reason=why, by=who, until=end)
     until_then = f" until {minute_of(end)}" if end else ""
-    _record(config, redis, "paused", begun, who, f"{why}{f' ({until_then[1:]})' if end else ''}")
-    held, running = _concerned(config, begun)
-    _show_anew(config, redis, held)
+    _record(given, redis, "paused", begun, who, f"{why}{f' ({until_then[1:]})' if end else ''}")
+    store = admin.store_in(redis, settings)
+    held, running = _concerned(store, settings, begun)
+    show_anew(store, HomeReaders(redis), held)
     kept = pauses.replicated()
     print(f"{scope.capitalize()} {name} is paused{until_then}. No action starts there.")
     print("Automatic token rotation continues. Approved actions wait, for a day at most.")
@@ -60,10 +62,10 @@ def resume(
 ) -> int:
     """Have actions start there again, at once. Conflict where it is not paused; InvalidInput as for
     `pause`."""
-    settings, _ = load_all(config)
+    settings, given = load_all(config)
     # What the settings no longer have may be paused still.
     scope, name = _place(settings, cluster, environment, known=False)
-    who, redis = admin.operator(by), admin.redis_with(config)
+    who, redis = admin.operator(by), redis_of(settings, given)()
     pauses = Pauses(redis)
     if not pauses.end(scope, name):
         raise Conflict(
@@ -71,9 +73,10 @@ def resume(
             remedy="List what is paused with: gateway-bot admin list",
         )
     ended = Pause(scope, name)
-    _record(config, redis, "resumed", ended, who, admin.one_line(reason))
-    held, _ = _concerned(config, ended)
-    _show_anew(config, redis, held)
+    _record(given, redis, "resumed", ended, who, admin.one_line(reason))
+    store = admin.store_in(redis, settings)
+    held, _ = _concerned(store, settings, ended)
+    show_anew(store, HomeReaders(redis), held)
     kept = pauses.replicated()
     print(f"{scope.capitalize()} {name} is resumed.")
     left, environments = pauses.all(), environments_of(settings)
@@ -85,9 +88,11 @@ def resume(
 
 def listing(config: Path) -> int:
     """Print what is paused, with how many approved actions wait for it."""
-    rows, environments = [], environments_of(load_all(config)[0])
-    for each in Pauses(admin.redis_with(config)).all():
-        held, _ = _concerned(config, each)
+    settings, given = load_all(config)
+    redis = redis_of(settings, given)()
+    rows, environments = [], environments_of(settings)
+    for each in Pauses(redis).all():
+        held, _ = _concerned(admin.store_in(redis, settings), settings, each)
         rows.append(
             (
                 f"{each.scope} {each.name}",
@@ -126,26 +131,24 @@ def _end(text: str, now: float) -> float | None:
     return end
 
 
-def _record(config: Path, redis: Any, event: str, pause: Pause, who: str, reason: str) -> None:
+def _record(given: Secrets, redis: Any, event: str, pause: Pause, who: str, reason: str) -> None:
     where = f"{pause.scope} {pause.name}"
     subject = f"pause-{pause.scope}-{pause.name}"
-    admin.record(config, redis, event, subject, where, who, canonical({"reason": reason}))
+    admin.record(given, redis, event, subject, where, who, canonical({"reason": reason}))
 
 
-def _concerned(config: Path, pause: Pause) -> tuple[list[Action], list[Action]]:
+def _concerned(
+    store: ActionStore, settings: Settings, pause: Pause
+) -> tuple[list[Action], list[Action]]:
     """The actions that may show this pause and those that run there."""
-    environments = environments_of(load_all(config)[0])
+    environments = environments_of(settings)
     held, running = [], []
-    for each in admin.store_with(config).all_open():
+    for each in store.all_open():
         if each.state is not State.RUNNING:
             held += [each] if may_show(each, pause, environments) else []
         elif pause.covers(each.ref.cluster, environment_of(each.ref, environments).name):
             running.append(each)
     return held, running
-
-
-def _show_anew(config: Path, redis: Any, held: Iterable[Action]) -> None:
-    show_anew(admin.store_with(config), HomeReaders(redis), held)
 
 
 def _approved(

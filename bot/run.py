@@ -97,12 +97,12 @@ def _run(
     starter.shutdown(wait=False)
     end = ends.get()
     if end is None:
-        error = started.exception()
-        if error is not None:
+        failed = started.exception()
+        if failed is not None:
             bot.stop(Deadline.after(_FAILED_SECONDS))
-            if isinstance(error, OSError):
-                raise _in_words(error) from error
-            raise error
+            if isinstance(failed, OSError):
+                raise _in_words(failed) from failed
+            raise failed
         # In one piece: the log, which goes the same way, must not get between a line and its end.
         sys.stdout.write(f"ready, health at port {bot.health.port}\n")
         sys.stdout.flush()

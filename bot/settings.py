@@ -287,16 +287,13 @@ def load_all(path: Path) -> tuple[Settings, Secrets]:
         problems.append(replace(each, line=file.line(("redis", "url"))) if in_file else each)
     if problems:
         raise UnusableSettings(path, problems)
-    return Settings.model_validate(file.data), _secrets(found)
+    return Settings.model_validate(file.data), secrets_in(found)
 
 
-def load_secrets(settings: Settings) -> Secrets:
-    """Read the secrets. UnusableSettings names each that the settings make necessary."""
-    found = given(secret_variables(), os.environ)
-    problems = secret_problems(found, needs_of(settings.model_dump()))
-    if problems:
-        raise UnusableSettings(Path(), problems)
-    return _secrets(found)
+def secrets_in(found: Given) -> Secrets:
+    """Those that are given, when nothing is wrong with them."""
+    values: dict[str, Any] = {**found.values, **found.from_files}
+    return Secrets(**values)
 
 
 def secret_variables() -> Iterator[str]:
@@ -305,11 +302,6 @@ def secret_variables() -> Iterator[str]:
         alias = field.validation_alias
         names = alias.choices if isinstance(alias, AliasChoices) else [alias]
         yield from (name for name in names if isinstance(name, str))
-
-
-def _secrets(found: Given) -> Secrets:
-    values: dict[str, Any] = {**found.values, **found.from_files}
-    return Secrets(**values)
 
 
 def _read(path: Path) -> tuple[SettingsFile, list[Problem]]:

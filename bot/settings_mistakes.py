@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from bot.patterns import EXPECTED
 from bot.problems import Problem
 from bot.settings_file import Path, SettingsFile, written
+from deploy.sentences import joined
 
 _WORDS: Mapping[str, str] = {
     "string_type": "expected text",
@@ -101,7 +102,7 @@ def _said(
         return f"{text} without quotes is {_read_as(given)} in YAML.{choices}", _quoted(text)
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-        return f"expected {_either(known)}.", nearest(str(given), known) if _close(
+        return f"expected {joined(known, 'or')}.", nearest(str(given), known) if _close(
             given, known
         ) else ""
     if kind == "string_pattern_mismatch":
@@ -186,11 +187,6 @@ def _read_as(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     return f'Put it in quotes: "{text}".'
-
-
-def _either(known: list[str]) -> str:
-    *first, last = known or [""]
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _close(given: Any, known: list[str]) -> bool:

@@ -20,6 +20,7 @@ from bot.proofs.results import Prove, found
 from bot.settings import Secrets, Settings
 from deploy.actions.connection import now_of
 from deploy.errors import GatewayBotError, Unavailable
+from deploy.sentences import joined
 
 DOUBT_SECONDS = 5.0
 FAIL_SECONDS = 60.0
@@ -50,12 +51,13 @@ def _compared(others: dict[str, Clock], here: Clock) -> str:
         )
     off = {name: each for name, each in ahead.items() if abs(each) > DOUBT_SECONDS}
     if not off:
-        return f"agrees with {_and(list(ahead))} to within {DOUBT_SECONDS:.0f} s"
+        return f"agrees with {joined(list(ahead), 'and')} to within {DOUBT_SECONDS:.0f} s"
+    told_off = joined([_off(name, each) for name, each in off.items()], "and")
     kind = Unavailable if max(map(abs, off.values())) > FAIL_SECONDS else Doubtful
     # Slack and Azure are right; Redis runs on a machine of somebody's own.
     whose = "the clock of Redis" if list(off) == ["Redis"] and len(ahead) > 1 else "this clock"
     raise kind(
-        f"This machine's clock is {_and([_off(name, each) for name, each in off.items()])}.",
+        f"This machine's clock is {told_off}.",
         meaning="Requests that Slack signed are refused at five minutes, and approvals, freezes and "
         "tokens seem to end sooner or later than they do.",
         remedy=f"Set {whose} right with NTP (on Kubernetes, on each node).",
@@ -76,10 +78,6 @@ def _ahead(clock: Clock, here: Clock) -> float | None:
 
 def _off(name: str, seconds: float) -> str:
     return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} {name}'s"
-
-
-def _and(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _redis_time(settings: Settings, given: Secrets) -> float:

@@ -1,5 +1,6 @@
 """Whether Redis answers, allows each command that the bot sends, has room, and keeps what it is given."""
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from deploy.actions.redis_faults import cause_of
 from deploy.errors import Refused, Unavailable
 
 _OLDEST = 7
+_OF_KEYS = re.compile("access (a key|(at least )?one of the keys)")
+"""What NOPERM says of keys, from Redis 7.0 on, before it, and of a script's; the user is named beside."""
 _LITTLE, _NONE = 0.80, 0.95
 """Of maxmemory in use: from the first on there is little room, from the second on writes soon fail."""
 _MEGABYTE = 1024 * 1024
@@ -142,7 +145,7 @@ def _answers(node: _Node, cluster: bool, replicas: bool) -> _Answers:
     for (name, _), answer in zip(commands, pipe.execute(raise_on_error=False), strict=True):
         if isinstance(answer, NoPermissionError):
             # Redis has one code for both.
-            if "access" in str(answer):
+            if _OF_KEYS.search(str(answer)):
                 no_keys = True
             else:
                 denied.append(name)
@@ -215,10 +218,12 @@ def _memory(facts: Facts) -> str:
         )
     if policy != "noeviction":
         kind = Unavailable if most else Doubtful
+        # What waits for people has no expiry; volatile policies delete only what has one.
+        lost = "leases and answers" if policy.startswith("volatile") else "requests and votes"
         when = "When its memory is full" if most else "Once it has a maxmemory, and that is full"
         raise kind(
             f"maxmemory-policy is {policy}.",
-            meaning=f"{when}, Redis deletes requests and votes.",
+            meaning=f"{when}, Redis deletes {lost}.",
             remedy=f"Set `maxmemory-policy noeviction`: {_DURABILITY}",
         )
     if not most:
@@ -243,6 +248,13 @@ def _durability(facts: Facts, fsync: str, production: bool) -> str:
             "Redis does not say whether it keeps an append-only file.",
             meaning="Without one a restart loses every pending request and approval.",
             remedy=f"Make sure that its data outlasts a restart: {_DURABILITY}",
+        )
+    if not int(kept) and not fsync and not _is_plain(facts):
+        raise Doubtful(
+            "Redis keeps no append-only file, and does not say what it runs on.",
+            meaning="A managed service may keep writes in another way. Where yours does not, a restart "
+            "loses every pending request and approval.",
+            remedy=f"Ask your provider how it keeps writes: {_DURABILITY}",
         )
     if not int(kept):
         raise kind(
@@ -269,6 +281,12 @@ def _durability(facts: Facts, fsync: str, production: bool) -> str:
             remedy="Look at the log of Redis: it needs memory and disk for a second copy.",
         )
     return "appendonly yes" + (f", appendfsync {fsync}" if fsync else "")
+
+
+def _is_plain(facts: Facts) -> bool:
+    """Whether this is a server that somebody runs as it is: INFO has the path of its executable (redis.io,
+    INFO), which managed services that do not keep an append-only file hide: “-” in Amazon ElastiCache."""
+    return str(facts.get("executable", "")).startswith("/")
 
 
 def _replicas(facts: Facts, topology: Topology) -> str:

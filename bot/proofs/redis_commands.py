@@ -10,7 +10,7 @@ CONNECTING = ("auth", "hello", "select")
 """What a connection begins with, and so is proved by one."""
 _ASKED = "return redis.call('EXISTS', KEYS[1])"
 _MS = "60000"
-"""For so long a key is left at most, should the deletion be what is refused."""
+"""For so long a key is left at most, should the deletion be refused or the connection be cut before it."""
 
 Sent = tuple[str, tuple[str, ...]]
 """A command as the ACL calls it, and its words."""
@@ -34,7 +34,9 @@ def sent(tag: str, *, cluster: bool, replicas: bool) -> list[Sent]:
         ("EXISTS", text),
         ("PTTL", text),
         ("PERSIST", text),
+        ("PEXPIRE", text, _MS),
         ("HSET", fields, "a", "1"),
+        ("PEXPIRE", fields, _MS),
         ("HSETNX", fields, "b", "1"),
         ("HINCRBY", fields, "b", "1"),
         ("HGET", fields, "a"),
@@ -46,14 +48,17 @@ def sent(tag: str, *, cluster: bool, replicas: bool) -> list[Sent]:
         ("HEXISTS", fields, "a"),
         ("HDEL", fields, "b"),
         ("RPUSH", items, "a", "b"),
+        ("PEXPIRE", items, _MS),
         ("LINDEX", items, "0"),
         ("LRANGE", items, "0", "-1"),
         ("LTRIM", items, "0", "-1"),
         ("LPOP", items),
         ("SADD", members, "a", "b"),
+        ("PEXPIRE", members, _MS),
         ("SMEMBERS", members),
         ("SREM", members, "b"),
         ("ZADD", ranks, "1", "a"),
+        ("PEXPIRE", ranks, _MS),
         ("ZCARD", ranks),
         ("ZSCORE", ranks, "a"),
         ("ZRANGE", ranks, "0", "-1"),
@@ -62,13 +67,13 @@ def sent(tag: str, *, cluster: bool, replicas: bool) -> list[Sent]:
         ("ZREM", ranks, "b"),
         ("ZREMRANGEBYSCORE", ranks, "2", "3"),
         ("XADD", entries, "*", "a", "1"),
+        ("PEXPIRE", entries, _MS),
         ("XRANGE", entries, "-", "+"),
         ("XREVRANGE", entries, "+", "-"),
         ("XDEL", entries, "0-1"),
         ("EVAL", _ASKED, "1", text),
         ("SCRIPT LOAD", _ASKED),
         ("EVALSHA", digest, "1", text),
-        *(("PEXPIRE", key, _MS) for key in made),
     ]
     if cluster:
         words += [("CLUSTER SLOTS",), ("COMMAND",), ("ASKING",)]

@@ -2,8 +2,7 @@
 settings say."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,13 @@ from bot.clients import environments_of, operator_channels
 from bot.doubt import Doubtful
 from bot.install.slack_app import SCOPES, Scope
 from bot.proofs.commands import command
+from bot.proofs.people import Standings, approving, requesting, says
 from bot.proofs.results import Find, Prove, Result, found, one, wrong
 from bot.settings import Secrets, Settings
-from deploy.access import Environment, Standing
 from deploy.errors import GatewayBotError, Unavailable
-from deploy.policy import People
 from handlers.slack import api_errors
-from handlers.slack.people import Team, UserGroups
 
 _TIMEOUT = 10
-_ASKED = 100
 _APP_OF_TOKEN = re.compile(r"xapp-[0-9]+-(A[A-Z0-9]+)-")
 """An app-level token has the id of its app in it."""
 _TOKENS = "at https://api.slack.com/apps, under"
@@ -36,11 +32,6 @@ class Slack:
     def __init__(self, settings: Settings, secrets: Secrets) -> None:
         self.url = settings.slack.api_url
         self.token = secrets.slack_bot_token.get_secret_value()
-
-    @property
-    def client(self) -> WebClient:
-        """A client of its own for each thread."""
-        return WebClient(token=self.token, base_url=self.url, timeout=_TIMEOUT)
 
     def call(self, method: str, token: str = "", **given: str) -> SlackResponse:
         """The answer. Unavailable with what to do where there is none."""
@@ -59,6 +50,7 @@ class Slack:
 def proofs(settings: Settings, secrets: Secrets, config: Path) -> dict[str, Prove]:
     """By the name a person is shown."""
     slack = Slack(settings, secrets)
+    asked_of = Standings(WebClient(token=slack.token, base_url=slack.url, timeout=_TIMEOUT))
     named: dict[str, Prove] = {"slack": lambda: _workspace(slack, settings, config)}
     if settings.slack.mode == "socket":
         named["slack Socket Mode"] = one("slack Socket Mode", lambda: _socket_mode(slack, secrets))
@@ -67,10 +59,10 @@ def proofs(settings: Settings, secrets: Secrets, config: Path) -> dict[str, Prov
     for environment in environments_of(settings):
         if environment.approval is not None or environment.production:
             name = f"approvers of {environment.name}"
-            named[name] = one(name, _approving(slack, environment))
+            named[name] = one(name, approving(asked_of, environment))
         if environment.requesters is not None:
             name = f"requesters of {environment.name}"
-            named[name] = one(name, _requesting(slack, environment.requesters))
+            named[name] = one(name, requesting(asked_of, environment.requesters))
     warned, production, asked = operator_channels(settings), _production(settings), _asked(settings)
     for channel in dict.fromkeys([*warned, *production, *asked]):
         said = "warnings can be posted there" if channel in warned else "plans can be shown there"
@@ -146,7 +138,7 @@ def _socket_mode(slack: Slack, secrets: Secrets) -> str:
     try:
         slack.call("apps.connections.open", token)
     except Unavailable as error:
-        if _says(error, api_errors.lacks_scope):
+        if says(error, api_errors.lacks_scope):
             error.remedy = (
                 f"Make an app-level token with the scope connections:write {_TOKENS} Basic "
                 "Information, and set SLACK_APP_TOKEN to it."
@@ -184,109 +176,10 @@ def http_mode(settings: Settings) -> str:
     )
 
 
-def _approving(slack: Slack, environment: Environment) -> Find:
-    def approve() -> str:
-        approval = environment.approval
-        if approval is None:
-            raise Unavailable(
-                "It has no approvers, so nobody can change anything there.",
-                remedy="Add `approval` to that environment in the settings.",
-            )
-        some = _able(slack, approval.approvers)
-        if some.able < approval.quorum and not some.unasked:
-            raise Unavailable(
-                f"{some.people} can approve there, and {approval.quorum} approvals are needed.",
-                meaning=_joined(some.amiss, _WHO_COUNTS),
-                remedy="Add people to the group, or lower the quorum.",
-            )
-        needed = "1 approval" if approval.quorum == 1 else f"{approval.quorum} approvals"
-        return _with_doubt(f"{needed} needed; {some.people} can give {_it(approval.quorum)}", some)
-
-    return approve
-
-
-def _it(quorum: int) -> str:
-    return "it" if quorum == 1 else "them"
-
-
-def _requesting(slack: Slack, people: People) -> Find:
-    def request() -> str:
-        some = _able(slack, people)
-        if not some.able and not some.unasked:
-            raise Unavailable(
-                "Nobody can ask for changes there.",
-                meaning=_joined(some.amiss, _WHO_COUNTS),
-                remedy="Add people to the group, or correct `requesters` of that environment.",
-            )
-        return _with_doubt(f"{some.people} can ask for changes", some)
-
-    return request
-
-
-_WHO_COUNTS = "Deactivated accounts, and guests who are not named, do not count."
-
-
-@dataclass(frozen=True)
-class _Some:
-    """How many people can do something, what is wrong with who is named, and how many were not asked
-    about: Slack answers about a hundred such questions a minute (users.info is of tier 4)."""
-
-    able: int
-    amiss: tuple[str, ...]
-    unasked: int
-
-    @property
-    def people(self) -> str:
-        people = "1 person" if self.able == 1 else f"{self.able} people"
-        return f"at least {people}" if self.unasked else people
-
-
-def _able(slack: Slack, people: People) -> _Some:
-    groups, team = UserGroups(slack.client), Team(slack.client)
-    named, amiss = set(people.users), []
-    known = set(named)
-    for group in people.groups:
-        try:
-            members = groups.members(group)
-        except Unavailable as error:
-            if _error(error) != "no_such_subteam":
-                raise
-            amiss.append(f"The workspace has no user group {group}.")
-            continue
-        if not members:
-            amiss.append(f"The user group {group} has nobody in it.")
-        known |= members
-    able = 0
-    for user in sorted(known)[:_ASKED]:
-        try:
-            standing = team.standing(user)
-        except Unavailable as error:
-            if not _says(error, api_errors.no_such_user):
-                raise
-            amiss.append(f"The workspace has no user {user}.")
-            continue
-        able += standing is Standing.MEMBER or (standing is Standing.GUEST and user in named)
-    return _Some(able, tuple(amiss), max(0, len(known) - _ASKED))
-
-
 def _error(error: GatewayBotError) -> str:
     """Slack's name of what an error of ours was made of."""
     cause = error.__cause__
     return api_errors.name(cause) if isinstance(cause, SlackApiError) else ""
-
-
-def _says(error: GatewayBotError, what: Callable[[Exception], bool]) -> bool:
-    return isinstance(error.__cause__, Exception) and what(error.__cause__)
-
-
-def _with_doubt(said: str, some: _Some) -> str:
-    if some.amiss:
-        raise Doubtful(f"{said}. {_joined(some.amiss)}", remedy="Correct the settings.")
-    return said
-
-
-def _joined(sentences: Iterable[str], *more: str) -> str:
-    return " ".join([*sentences, *more])
 
 
 def _production(settings: Settings) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.errors import InvalidInput
+from deploy.sentences import joined
 from handlers.verbs.verb import AnyVerb, Option
 from handlers.views.errors import Misspelt
 
@@ -208,7 +209,7 @@ class _Reading:
                 f"“{_short(value)}” is not a value of `--{typed}`.",
                 field=typed,
                 meant=f"--{typed}={meant}" if meant and glued else meant,
-                remedy=f"It can be {_or(option.choices)}.",
+                remedy=f"It can be {joined(option.choices, 'or')}.",
             )
         return chosen
 
@@ -293,11 +294,6 @@ def _meant(found: re.Match[str]) -> str:
     if found["dashes"]:
         return "--"
     return found[0] if found["quoted"] else found[0].translate(_AS_MEANT)
-
-
-def _or(words: Sequence[str]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _near(word: str, known: Mapping[str, object], alike: float) -> str:

@@ -12,7 +12,7 @@ from slack_bolt import App
 from slack_sdk import WebClient
 
 from bot.http_mode import HttpMode
-from bot.settings import Secrets, Settings, load_secrets, load_settings
+from bot.settings import Secrets, Settings, load_all
 from bot.socket_mode import SocketMode
 
 
@@ -46,8 +46,7 @@ def transport(app: App, settings: Settings, secrets: Secrets) -> HttpMode | Sock
 
 def main() -> None:
     """Serve until the process is ended."""
-    settings = load_settings(Path(sys.argv[1]))
-    secrets = load_secrets(settings)
+    settings, secrets = load_all(Path(sys.argv[1]))
     app = App(
         client=WebClient(os.environ.pop("SLACK_BOT_TOKEN"), base_url=settings.slack.api_url),
         signing_secret=os.environ["SLACK_SIGNING_SECRET"],

@@ -17,7 +17,7 @@ from bot import admin
 from bot.audit import export, verify
 from bot.clients import audit_annotation
 from bot.sandbox.valkey import Valkey
-from bot.settings import load_secrets, load_settings
+from bot.settings import load_all
 from deploy.actions.audit import AuditEntry, AuditLog, Sealed, Trail, faults, seal
 from deploy.actions.audit_heads import (
     Head,
@@ -64,7 +64,7 @@ class Bed:
     def run(self, newest: Callable[[], str] | None = None, ref: GatewayRef = REF) -> None:
         """A run takes and leaves the gateway's Lease; the bot's secrets are those of the environment."""
         cluster = connect_cluster("west", kubeconfig=self.running.kubeconfig())
-        annotation = audit_annotation(load_secrets(load_settings(self.config)))
+        annotation = audit_annotation(load_all(self.config)[1])
         fences = Fences({"west": cluster}, newest or self.log().newest, annotation)
         fences.take(ref, "AAAAAA", "bot-1", fences.seen(ref) + 1, 30).release()
         cluster.close()
@@ -157,7 +157,7 @@ def test_bots_with_a_redis_each_are_not_compared_with_one_another(
     assert verify(bed.config) == 1
     said = capsys.readouterr().out
     assert "the Lease of west/dev/edge-1 has entry 1" in said
-    assert audit_annotation(load_secrets(load_settings(bed.config))) in said
+    assert audit_annotation(load_all(bed.config)[1]) in said
 
 
 def test_a_trail_of_which_everything_was_trimmed_is_not_shorter(

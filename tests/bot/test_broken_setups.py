@@ -4,10 +4,19 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
+from bot.install.redis_acl import acl
+from bot.proofs import kubernetes
 from bot.proofs.results import Result, Status
+from bot.settings import Settings
+from deploy.errors import GatewayBotError, Unavailable
+from deploy.kube.api_errors import NamespaceEnds
+from deploy.kube.cluster import Cluster
+from deploy.kube.objects import Manifest
 from deploy.kube.rights import BESIDE_CLUSTER_ROLE, cluster_role, role
 from tests.deploy.actions.test_durability import Pair
 from tests.support import azure
@@ -59,6 +68,16 @@ def without_the_cluster_role(bed: CheckBed) -> Setup:
 def only_patterns(bed: CheckBed) -> Setup:
     environments = [{"name": "all", "namespaces": ["prod*"]}]
     return Setup({"clusters": [bed.west(bed.user("dev"))], "environments": environments})
+
+
+def covered_by(*namespaces: str, clusters: str = "*") -> Callable[[CheckBed], Setup]:
+    """An environment of its own, as somebody without a Role."""
+
+    def make(bed: CheckBed) -> Setup:
+        environment = {"name": "all", "clusters": [clusters], "namespaces": [*namespaces]}
+        return Setup({"clusters": [bed.west(bed.user())], "environments": [environment]})
+
+    return make
 
 
 def tokens_alone(bed: CheckBed) -> Setup:
@@ -137,6 +156,10 @@ CLUSTERS = (
            WARN),
     Broken("no namespace that a pattern covers has a Role", only_patterns, "rights on cluster west",
            "is not allowed to patch deployments in any namespace of cluster west", "--gateway-namespace"),
+    Broken("no namespace matches a pattern yet", covered_by("later-*"), "rights on cluster west",
+           "(later-*), so there is no namespace to prove", "Create one", WARN),
+    Broken("no environment covers a cluster", covered_by("*", clusters="east"),
+           "rights on cluster west", "No environment covers cluster west", "`clusters`", WARN),
     Broken("a Role for tokens alone lacks Leases", tokens_alone, "rights on cluster west",
            "keeps tokens alone, and is not allowed to get, create, update or delete leases", "Only tokens"),
     Broken("a plugin for credentials fails", a_plugin_that_fails, "cluster west",
@@ -217,7 +240,8 @@ REDIS = (
            "redis memory", "maxmemory-policy is allkeys-lru. When its memory is full",
            "Set `maxmemory-policy noeviction`"),
     Broken("Redis would evict, had it a limit", redis_set(maxmemory_policy="volatile-lru"),
-           "redis memory", "Once it has a maxmemory", "noeviction", WARN),
+           "redis memory", "Once it has a maxmemory, and that is full, Redis deletes leases and answers.",
+           "noeviction", WARN),
     Broken("little memory is left", little_memory, "redis memory", "MB in use", "Raise maxmemory",
            WARN),
     Broken("the memory of Redis is full", redis_set(maxmemory="1"), "redis",
@@ -261,6 +285,130 @@ def _names(broken: Broken, result: Result) -> bool:
         and bool(result.remedy)
         and result.status is broken.status
     )
+
+
+def test_where_more_namespaces_match_than_are_asked_about_no_right_is_no_failure(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubernetes, "_MOST", 2)
+    results = bed.check(covered_by("*")(bed), "cluster")
+    (warned,) = [result for result in results if result.status is not Status.OK]
+    assert warned.status is WARN
+    assert "in any of the first 2 of " in warned.detail
+    assert "--gateway-namespace" in warned.remedy
+
+
+def test_where_namespaces_cannot_be_listed_only_that_is_a_failure(bed: CheckBed) -> None:
+    user = bed.user(lacks=("namespaces",))
+    environments = [{"name": "all", "namespaces": ["prod*"]}]
+    setup = Setup({"clusters": [bed.west(user)], "environments": environments})
+    failed, warned = sorted(
+        (r for r in bed.check(setup, "cluster") if r.status is not Status.OK),
+        key=lambda result: result.status.value,
+    )
+    assert failed.status is FAIL
+    assert "list or watch namespaces on the whole of" in failed.detail
+    assert warned.status is WARN
+    assert "there is no namespace to prove" in warned.detail
+    assert "NAMESPACE" not in failed.remedy + warned.remedy
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (Unavailable("The cluster does not answer."), "Try again in a minute."),
+        (NamespaceEnds("west", "prod"), "wait until this one has been created again"),
+    ],
+)
+def test_only_a_namespace_that_is_not_there_is_to_be_created(
+    error: GatewayBotError, remedy: str, bed: CheckBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(self: Cluster, namespace: str) -> Manifest:
+        if namespace == "prod":
+            raise error
+        return {}
+
+    monkeypatch.setattr(Cluster, "check_namespace", read)
+    (failed,) = [r for r in bed.check(Setup(), "cluster") if r.status is not Status.OK]
+    assert failed.status is FAIL
+    assert failed.detail.startswith(error.happened)
+    assert remedy in failed.remedy
+
+
+def test_one_right_that_is_not_answered_leaves_the_others_proved(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = Cluster.can_i
+
+    def sometimes(self: Cluster, verb: str, group: str, resource: str, *more: Any) -> bool:
+        if resource == "events":
+            raise Unavailable("The cluster did not answer an access review.")
+        return asks(self, verb, group, resource, *more)
+
+    monkeypatch.setattr(Cluster, "can_i", sometimes)
+    results = bed.check(as_user(lacks=("secrets",))(bed), "cluster")
+    assert {r.name for r in results if r.status is FAIL} == {
+        "cluster west",
+        "rights on cluster west",
+    }
+    assert any("did not answer an access review" in r.detail for r in results)
+    assert any(
+        "is not allowed to get, list, create, patch or delete secrets" in r.detail for r in results
+    )
+
+
+def test_too_many_rights_for_the_time_are_said_to_be_that(bed: CheckBed) -> None:
+    settings = Settings.model_validate(bed.usual)
+    (said,) = kubernetes.proofs(settings, Path("x.yaml"), seconds=0)["cluster west"]()
+    assert said.status is FAIL
+    assert (
+        "rights on cluster west were not proved within 0 s: it has too many namespaces"
+        in said.detail
+    )
+
+
+def test_in_many_namespaces_only_the_needed_rights_are_proved(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubernetes, "_MANY", 2)
+    (said,) = bed.check(as_user(lacks=("pods/log",))(bed), "cluster")
+    assert said.status is Status.OK
+    assert said.detail.endswith("rights that it can do without were not proved")
+
+
+@pytest.mark.parametrize(
+    ("executable", "status", "remedy"),
+    [
+        ("-", WARN, "Ask your provider how it keeps writes"),
+        ("", WARN, "Ask your provider how it keeps writes"),
+        ("/usr/bin/redis-server", FAIL, "Set `appendonly yes`"),
+    ],
+)
+def test_only_of_a_server_of_ones_own_no_append_only_file_is_a_failure(
+    executable: str,
+    status: Status,
+    remedy: str,
+    bed: CheckBed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tells = redis.Redis.info
+    monkeypatch.setattr(redis.Redis, "info", lambda self: tells(self) | {"executable": executable})
+    setup = redis_set(appendonly="no")(bed)
+    setup.settings["redis"] = {"url": bed.redis_user()}
+    (said,) = [r for r in bed.check(setup, "redis") if r.name == "redis durability"]
+    assert said.status is status
+    assert remedy in said.remedy
+
+
+def test_a_users_name_is_not_taken_for_what_it_may_not_do(bed: CheckBed) -> None:
+    name = f"access-{bed.number()}"
+    words = acl(password=">secret").split()[2:]
+    bed.redis().execute_command("ACL", "SETUSER", name, *words, "-time")
+    url = bed.valkey.url.replace("unix://", f"unix://{name}:secret@")
+    (said,) = [
+        r for r in bed.check(Setup({"redis": {"url": url}}), "redis") if r.status is not Status.OK
+    ]
+    assert said.detail.startswith("The ACL of its user does not let the bot call TIME.")
 
 
 def test_there_are_thirty_at_least_and_each_is_another() -> None:

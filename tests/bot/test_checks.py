@@ -1,25 +1,31 @@
 """`gateway-bot check`: its report, its exit status, and what it asks and leaves behind."""
 
+import itertools
 import json
 import shlex
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
 
 from bot.__main__ import main
 from bot.check_report import exit_status, for_people, for_programs
 from bot.doubt import Doubtful
 from bot.install.redis_acl import CLUSTER, COMMANDS, REPLICAS
-from bot.proofs import clock
+from bot.proofs import clock, people
 from bot.proofs.commands import command
 from bot.proofs.kubernetes import Right, listed
 from bot.proofs.redis_commands import CONNECTING, sent
 from bot.proofs.results import Result, Status, all_of, fail, found, ok, one, warn
 from bot.proofs.slack import http_mode, not_shared, signed_in
+from bot.sandbox.slack import User, UserGroup
 from bot.settings import Secrets, Settings
 from deploy.errors import Unavailable
 from tests.support.azure import SERVICE
@@ -149,6 +155,16 @@ def test_each_command_of_the_acl_is_tried_and_no_other() -> None:
     assert alone | set(CONNECTING) == set(COMMANDS)
 
 
+def test_wherever_the_connection_is_cut_each_key_expires(bed: CheckBed) -> None:
+    client = bed.redis()
+    words = [words for _, words in sent("cut", cluster=False, replicas=False)]
+    for done, following in itertools.pairwise(words):
+        client.execute_command(*done)
+        lasting = [key for key in client.keys("gateway-bot:{cut}:*") if client.pttl(key) == -1]
+        assert lasting == [] or following[:2] == ("PEXPIRE", *lasting), done
+    client.execute_command(*words[-1])
+
+
 def test_nothing_is_left_behind_neither_in_redis_nor_in_azure(bed: CheckBed) -> None:
     before = bed.arm.azure.snapshot()["services"][SERVICE.lower()]
     shown = bed.arm.token()
@@ -240,6 +256,66 @@ def test_a_channel_of_production_is_doubtful_where_others_read_it(
         return
     with pytest.raises(Doubtful, match=said):
         not_shared(channel)
+
+
+def in_each_environment(bed: CheckBed, members: int) -> Setup:
+    """Two environments with the same group of approvers."""
+    users = [User(f"U0M{n}", f"m{n}", f"M{n}") for n in range(members)]
+    many = UserGroup("S0MANY", "many", "Many", tuple(user.id for user in users))
+    environments = [
+        bed.production(name=name, namespaces=[name], approval={"approvers": {"groups": [many.id]}})
+        for name in ("prod", "dev")
+    ]
+    slack = bed.slack(users=users, groups=[many])
+    return Setup({"slack": slack, "environments": environments})
+
+
+def test_who_approves_in_several_environments_is_asked_of_slack_once(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for name in ("users_info", "usergroups_users_list"):
+        monkeypatch.setattr(WebClient, name, _counted(asked, getattr(WebClient, name)))
+    results = bed.check(in_each_environment(bed, 5), "approvers")
+    assert [r.detail for r in results] == ["1 approval needed; 5 people can give it"] * 2
+    assert sorted(asked) == ["S0MANY", *(f"U0M{n}" for n in range(5))]
+
+
+def _counted(asked: list[str], call: Callable[..., Any]) -> Callable[..., Any]:
+    def counting(self: WebClient, **given: str) -> Any:
+        asked.extend(given.values())
+        return call(self, **given)
+
+    return counting
+
+
+def test_all_environments_share_the_questions_that_slack_answers(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "_ASKED", 3)
+    results = bed.check(in_each_environment(bed, 5), "approvers")
+    said = "1 approval needed; at least 3 people can give it"
+    assert [(r.status, r.detail) for r in results] == [(Status.OK, said)] * 2
+
+
+def test_where_slack_answers_no_more_that_is_a_doubt_and_no_error(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(self: WebClient, **given: str) -> None:
+        answer = SlackResponse(
+            client=self, http_verb="POST", api_url="", req_args={}, headers={}, status_code=429,
+            data={"ok": False, "error": "ratelimited"},
+        )  # fmt: skip
+        raise SlackApiError("", answer)
+
+    monkeypatch.setattr(WebClient, "users_info", limited)
+    results = bed.check(in_each_environment(bed, 2), "approvers")
+    assert {r.status for r in results} == {Status.WARN}
+    for result in results:
+        assert result.detail.startswith(
+            "At least 0 people can approve there, and 1 approval is needed."
+        )
+        assert result.remedy == "Run the check again in a minute."
 
 
 def test_a_doubt_is_a_warning() -> None:

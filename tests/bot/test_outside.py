@@ -13,13 +13,14 @@ from slack_sdk.http_retry import (
     RetryState,
 )
 
-from bot.settings import Settings, load_secrets, load_settings
+from bot.settings import Settings, load_settings
 from bot.wiring.measuring import counting_of
 from bot.wiring.outside import outside_of
 from deploy.waits import Waits
 from handlers.slack import replies
 from handlers.views.reply import Reply
 from tests.bot.test_settings import written
+from tests.support.given_secrets import secrets_of
 
 CLOSED = "https://127.0.0.1:9/"
 """Nobody listens at the discard port (RFC 863)."""
@@ -49,7 +50,7 @@ def test_the_authorities_of_the_machine_are_read_once_for_all_calls_of_slack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = closed(tmp_path, monkeypatch)
-    outside = outside_of(settings, load_secrets(settings), Waits())
+    outside = outside_of(settings, secrets_of(settings), Waits())
     read: list[Any] = []
     real = ssl.SSLContext.load_default_certs
 
@@ -70,7 +71,7 @@ def test_a_call_that_slack_puts_off_is_an_error_and_no_second_call_of_no_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, counting = closed(tmp_path, monkeypatch), counting_of(["deploy"])
-    outside = outside_of(settings, load_secrets(settings), counting.waits, counting.refused)
+    outside = outside_of(settings, secrets_of(settings), counting.waits, counting.refused)
     for handler in outside.slack.retry_handlers:
         if isinstance(handler, RateLimitErrorRetryHandler):
             handler.prepare_for_next_attempt(

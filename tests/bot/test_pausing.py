@@ -8,6 +8,7 @@ import yaml
 
 from bot.__main__ import main
 from bot.sandbox.valkey import Valkey
+from bot.settings_file import SettingsFile, read
 from deploy.access import Environment
 from deploy.actions import reader
 from deploy.actions.audit import AuditLog
@@ -66,6 +67,27 @@ def test_a_pause_is_listed_with_what_waits_for_it_until_it_is_resumed(
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert main(["admin", "resume", *west]) == 1
     assert "Cluster west is not paused." in capsys.readouterr().err
+
+
+def test_the_settings_are_read_once_for_each_command(
+    store: ActionStore, server: Valkey, named: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+
+    def counted(text: str) -> SettingsFile:
+        texts.append(text)
+        return read(text)
+
+    monkeypatch.setattr("bot.settings.read", counted)
+    where = ["--cluster", "west", *named, "--by", "Ana"]
+    for command in (
+        ["pause", *where, "--reason", "upgrade"],
+        ["list", *named],
+        ["resume", *where],
+    ):
+        texts.clear()
+        assert main(["admin", *command]) == 0
+        assert len(texts) == 1, command
 
 
 def test_pause_and_resume_are_in_the_audit_trail_with_who_and_why(

@@ -20,7 +20,7 @@ from bot.sandbox.registry import Registry as RegistryServer
 from bot.sandbox.registry_accounts import Accounts
 from bot.sandbox.valkey import Valkey
 from bot.secret_changes import SecretChanges
-from bot.settings import Secrets, Settings, load_secrets, secret_variables
+from bot.settings import Secrets, Settings, secret_variables
 from bot.wiring.outside import outside_of
 from deploy.deadline import Deadline
 from deploy.errors import Refused
@@ -30,6 +30,7 @@ from tests.bot.install.settings_of import USUAL, Obj, settings_of
 from tests.deploy.expiry.test_event_grid import body, event
 from tests.handlers.test_listeners import Door
 from tests.support.azure import BOT, SUBSCRIPTION, TENANT, azure_bed
+from tests.support.given_secrets import secrets_of
 from tests.support.loops import running as serving
 from tests.support.redis_servers import started
 from tests.support.secret_mount import SecretMount
@@ -69,7 +70,7 @@ class Bed:
         for name, path in self.mount.environment.items():
             monkeypatch.setenv(name, path)
         self.settings: Settings = settings_of(**settings)
-        self.secrets: Secrets = load_secrets(self.settings)
+        self.secrets: Secrets = secrets_of(self.settings)
         self.mask = Mask()
         self._changes = SecretChanges(self.secrets, self.mask.hide)
 
@@ -122,7 +123,7 @@ def test_a_file_that_is_written_in_place_is_seen_too(
     monkeypatch.setenv("SLACK_BOT_TOKEN_FILE", str(file))
     monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-1-first")
     monkeypatch.setenv("REDIS_URL", "redis://h")
-    secrets = load_secrets(settings_of())
+    secrets = secrets_of(settings_of())
     # As long as the first one, so that its size says nothing.
     file.write_text("xoxb-1-other")
     SecretChanges(secrets).turn()
@@ -206,7 +207,7 @@ def test_a_key_that_the_secret_does_not_have_counts_as_not_given(
     bed = made()
     missing = bed.mount.directory / "GATEWAY_BOT_AUDIT_KEY"
     monkeypatch.setenv("GATEWAY_BOT_AUDIT_KEY_FILE", str(missing))
-    assert load_secrets(bed.settings).audit_key is None
+    assert secrets_of(bed.settings).audit_key is None
 
 
 @pytest.fixture

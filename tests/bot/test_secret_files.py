@@ -7,9 +7,10 @@ import pytest
 
 from bot.install.secret_needs import secret_needs
 from bot.secret_files import given
-from bot.settings import load_secrets, secret_variables
+from bot.settings import secret_variables
 from deploy.errors import InvalidInput
 from tests.bot.install.settings_of import CLIENT, Obj, settings_of
+from tests.support.given_secrets import secrets_of
 
 VALUES = {
     "SLACK_BOT_TOKEN": "xoxb-1",
@@ -44,7 +45,7 @@ def test_the_bot_reads_its_secrets_from_files(
     for name, value in given_as.items():
         (tmp_path / name).write_text(f"{value}\n")
         monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
-    secrets = load_secrets(settings_of())
+    secrets = secrets_of(settings_of())
     assert secrets.slack_bot_token.get_secret_value() == "xoxb-1"
     assert secrets.redis_url is not None
     assert secrets.redis_url.get_secret_value() == "redis://h"
@@ -98,11 +99,11 @@ def test_the_secrets_that_an_installation_names_are_those_that_the_bot_needs(
     needed = [need.variable for need in secret_needs(settings) if need.required]
     for variable in needed:
         monkeypatch.setenv(variable, VALUES[variable])
-    load_secrets(settings)
+    secrets_of(settings)
     for variable in needed:
         with monkeypatch.context() as without:
             without.delenv(variable)
             with pytest.raises(InvalidInput, match=variable):
-                load_secrets(settings)
+                secrets_of(settings)
     known = set(secret_variables())
     assert {need.variable for need in secret_needs(settings)} <= known

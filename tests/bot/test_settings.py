@@ -7,12 +7,13 @@ import yaml
 
 from bot.clients import environments_of, governed_by, instances_of, known_repositories, redis_of
 from bot.problems import UnusableSettings
-from bot.settings import Settings, load_secrets, load_settings
+from bot.settings import Settings, load_settings
 from deploy.azure import known_hosts, resource_of
 from deploy.clouds import CLOUDS, PUBLIC
 from deploy.errors import InvalidInput
 from deploy.health.portal import gateway_link
 from deploy.rules import BINDING, Exemption
+from tests.support.given_secrets import secrets_of
 
 GOOD: dict[str, Any] = {
     "apim": [
@@ -312,19 +313,19 @@ def test_the_secrets_that_the_settings_need_are_named(
         monkeypatch.delenv(name, raising=False)
     settings = load_settings(written(tmp_path))
     with pytest.raises(InvalidInput, match="SLACK_BOT_TOKEN"):
-        load_secrets(settings)
+        secrets_of(settings)
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret-text")
     with pytest.raises(InvalidInput, match="SLACK_APP_TOKEN"):
-        load_secrets(settings)
+        secrets_of(settings)
     http = Settings.model_validate({**GOOD, "slack": {"mode": "http"}})
     with pytest.raises(InvalidInput, match="SLACK_SIGNING_SECRET"):
-        load_secrets(http)
+        secrets_of(http)
 
 
 def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret-text")
     monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-secret-text")
-    secrets = load_secrets(load_settings(written(tmp_path)))
+    secrets = secrets_of(load_settings(written(tmp_path)))
     assert "secret-text" not in f"{secrets!r} {secrets}"
     assert secrets.slack_bot_token.get_secret_value() == "xoxb-secret-text"
 
@@ -414,10 +415,10 @@ def test_the_bot_signs_in_to_redis_by_its_url_or_with_its_azure_credential(
     for name in SECRETS:
         monkeypatch.setenv(name, SECRETS[name])
     settings = load_settings(written(tmp_path))
-    with_url = redis_of(settings, load_secrets(settings))().connection_pool.connection_kwargs
+    with_url = redis_of(settings, secrets_of(settings))().connection_pool.connection_kwargs
     assert (with_url["password"], with_url.get("credential_provider")) == ("secret", None)
     settings = load_settings(written(tmp_path, redis={"sign_in": "entra"}))
-    connect = redis_of(settings, load_secrets(settings))
+    connect = redis_of(settings, secrets_of(settings))
     with_entra = [connect().connection_pool.connection_kwargs for _ in range(2)]
     assert not any("password" in each for each in with_entra)
     signed_in = {vars(each["credential_provider"])["_credentials"] for each in with_entra}

@@ -393,8 +393,9 @@ def test_a_cluster_of_redis_is_proved_node_by_node(bed: CheckBed) -> None:
     assert len([name for name in results if name.startswith("redis durability at 127.0.0.1:")]) == 2
 
 
-def test_where_the_bot_keeps_tokens_alone_is_said_as_a_warning(bed: CheckBed) -> None:
-    user = bed.user("dev")
+@pytest.mark.parametrize("covered", ["prod", "pro?"])
+def test_where_the_bot_keeps_tokens_alone_is_said_as_a_warning(covered: str, bed: CheckBed) -> None:
+    user = bed.user("dev") if covered == "prod" else bed.user()
     token = ["edge-1-managed-token", "edge-1-managed-token-previous"]
     leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
     rules = [
@@ -408,7 +409,11 @@ def test_where_the_bot_keeps_tokens_alone_is_said_as_a_warning(bed: CheckBed) ->
     bed.bind(
         user, [{"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": rules}]
     )
-    results = bed.check(Setup({"clusters": [bed.west(user)]}), "cluster")
+    environments = bed.usual["environments"]
+    if covered != "prod":
+        environments = [bed.production(namespaces=[covered])]
+    setup = Setup({"clusters": [bed.west(user)], "environments": environments})
+    results = bed.check(setup, "cluster")
     (warned,) = [result for result in results if result.status is not Status.OK]
     assert warned.status is Status.WARN
     assert "In namespace west/prod the bot may change only edge-1" in warned.detail

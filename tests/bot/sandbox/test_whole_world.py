@@ -18,7 +18,7 @@ from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.client.exceptions import ApiException
 
-from bot.settings import load_secrets, load_settings
+from bot.settings import load_all, load_settings
 from tests.support.processes import ROOT, line_of
 from tests.support.waiting import until
 
@@ -126,7 +126,7 @@ def test_the_settings_it_writes_are_settings_of_the_bot(
     for name, value in started.described["env"].items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("REDIS_URL", "unix:///nowhere")
-    secrets = load_secrets(settings)
+    _, secrets = load_all(Path(started.described["settings"]))
     assert secrets.azure_client_secret is not None
 
 

@@ -11,7 +11,7 @@ import requests
 from bot.clients import catalogue_of
 from bot.sandbox.registry import Registry as RegistryServer
 from bot.sandbox.registry_accounts import Accounts
-from bot.settings import load_secrets, load_settings
+from bot.settings import load_all
 from deploy.errors import InvalidInput
 from deploy.gateway import DEFAULT_REPOSITORY
 from deploy.images import registry
@@ -48,8 +48,8 @@ def known(
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-x")
     monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-x")
     own = {"registry_url": microsoft.url, "repository": "gw"}
-    settings = load_settings(written(path, images={**own, **images}))
-    return catalogue_of(settings, load_secrets(settings), requests.Session())
+    settings, secrets = load_all(written(path, images={**own, **images}))
+    return catalogue_of(settings, secrets, requests.Session())
 
 
 def test_a_mirror_of_the_settings_is_read_with_the_credentials_of_the_environment(

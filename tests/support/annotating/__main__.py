@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.app import Bot
 from bot.demo import demo
-from bot.settings import load_secrets, load_settings
+from bot.settings import load_all
 from deploy.changes.kinds import KINDS
 from deploy.deadline import Deadline
 from handlers.verbs.table import VERBS
@@ -19,8 +19,8 @@ from tests.support.annotating.verb import VERB, WORDS
 def run(config: Path) -> None:
     """Run it until SIGTERM or SIGINT."""
     KIND_WORDS[ANNOTATE] = WORDS
-    settings = load_settings(config)
-    bot = Bot(settings, load_secrets(settings), kinds=(*KINDS, ANNOTATING), verbs=(*VERBS, VERB))
+    settings, secrets = load_all(config)
+    bot = Bot(settings, secrets, kinds=(*KINDS, ANNOTATING), verbs=(*VERBS, VERB))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
