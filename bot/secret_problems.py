@@ -42,7 +42,7 @@ _BARE = (
     *("AZURE_CLIENT_SECRET", "REDIS_URL", "GATEWAY_BOT_REDIS_URL"),
     *("REGISTRY_USER", "REGISTRY_TOKEN"),
 )
-"""What stands in no quotes; passwords and keys may."""
+"""Their values are never quoted; passwords and keys may begin with a quotation mark."""
 _OF_OTHER_MODE: Mapping[str, tuple[str, ...]] = {
     "socket": ("SLACK_SIGNING_SECRET",),
     "http": ("SLACK_APP_TOKEN",),

@@ -100,15 +100,17 @@ def sign_in_fault(error: BaseException) -> SignInFault:
     if fault.kind not in (Kind.UNKNOWN, Kind.SILENT):
         what = f"the sign-in service cannot be reached: {fault.what}"
         return SignInFault(False, what, fault.remedy, lasts=fault.lasts)
-    if isinstance(error, ClientAuthenticationError) and (tried := _ATTEMPT.findall(str(error))):
+    # azure-identity gives the reasons of each of its ways in words alone.
+    tried = _ATTEMPT.findall(str(error))  # prose: azure-identity's, which has no other form
+    if isinstance(error, ClientAuthenticationError) and tried:
         return _of_attempts(str(error), *tried[-1])
     return SignInFault(False, "the sign-in service does not answer", _LATER)
 
 
 def _of_attempts(text: str, way: str, why: str) -> SignInFault:
-    # azure-identity gives the reasons of each of its ways in words alone, and ends with the first that
-    # has all it needs and fails.
-    if way in _ASKS and not _NOT_SET_UP.match(why):
+    # The last is the first of its ways that has all it needs and fails.
+    set_up = not _NOT_SET_UP.match(why)  # prose: azure-identity's, which has no other form
+    if way in _ASKS and set_up:
         return SignInFault(
             False,
             f"the sign-in service cannot be reached ({way}: {masked(why.strip(), 200)})",

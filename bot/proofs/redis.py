@@ -218,7 +218,7 @@ def _memory(facts: Facts) -> str:
         )
     if policy != "noeviction":
         kind = Unavailable if most else Doubtful
-        # What waits for people has no expiry; volatile policies delete only what has one.
+        # Requests that are open have no expiry; volatile policies delete only what has one.
         lost = "leases and answers" if policy.startswith("volatile") else "requests and votes"
         when = "When its memory is full" if most else "Once it has a maxmemory, and that is full"
         raise kind(
