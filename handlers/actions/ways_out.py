@@ -12,8 +12,6 @@ from handlers.views.reply import Reply
 from handlers.views.ways_out import KEEP_WAITING, ROLL_BACK, STOP_AND_DELETE
 
 _NOT_BEGUN = ("gone", "not-running", "expired")
-_IN_IDS = {ROLLBACK: "roll back"}
-"""How ids of requests spell a kind, where not by its name."""
 
 
 def roll_back(needs: Needs, click: Click) -> Reply | None:
@@ -24,15 +22,15 @@ def roll_back(needs: Needs, click: Click) -> Reply | None:
     until then is worse than one that runs. Where it has ended meanwhile the rollback is planned all the
     same; where a plan is open already, that is said.
     """
-    return _stop_and_plan(needs, click, ROLLBACK)
+    return _stop_and_plan(needs, click, ROLLBACK, in_id="roll back")
 
 
 def delete(needs: Needs, click: Click) -> Reply | None:
     """The same with the plan of the deletion: a gateway's first version has none to go back to."""
-    return _stop_and_plan(needs, click, DELETE)
+    return _stop_and_plan(needs, click, DELETE, in_id="delete")
 
 
-def _stop_and_plan(needs: Needs, click: Click, kind: str) -> Reply | None:
+def _stop_and_plan(needs: Needs, click: Click, kind: str, *, in_id: str) -> Reply | None:
     action_id, by = asked_by(click)
     running = needs.store.get(action_id)
     if running is not None and running.state is State.RUNNING and not running.stop_by:
@@ -58,7 +56,7 @@ def _stop_and_plan(needs: Needs, click: Click, kind: str) -> Reply | None:
         Request(
             # The button goes with the stop: a second click of the same person means the same plan, also
             # where a bot of the previous version takes it.
-            id=f"{_IN_IDS.get(kind, kind)}:{action_id}:{click.user}",
+            id=f"{in_id}:{action_id}:{click.user}",
             verb=kind,
             user=click.user,
             channel=click.channel,

@@ -34,6 +34,8 @@ METADATA = json.dumps({"id": "AAAAAA", "digest": "d", "channel": "C1"})
 class Slack:
     """As much of a client as listeners use, and what was shown and opened with it."""
 
+    ssl = None
+
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
         self.asked = 0
