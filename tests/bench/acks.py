@@ -8,10 +8,7 @@ and at last all at once. What the commands, clicks and forms come to is worked o
 """
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +23,7 @@ import yaml
 
 from bot.sandbox.valkey import Valkey
 from handlers.views import deploy_modal
+from tests.bench.beds import end, spawned
 from tests.bench.results import Result, milliseconds
 from tests.support.ports import free_port
 from tests.support.processes import ROOT, line_of
@@ -68,7 +66,7 @@ class Bed:
         server = Valkey(directory / "redis")
         server.start()
         running.callback(server.stop)
-        sandbox = _process(
+        sandbox = spawned(
             [
                 *("-m", "bot.sandbox", "--data", str(directory / "sandbox")),
                 *("--slack-mode", mode, "--world", str(_world(directory))),
@@ -76,7 +74,7 @@ class Bed:
             ],
             {},
         )
-        running.callback(_end, sandbox)
+        running.callback(end, sandbox)
         told = json.loads(line_of(sandbox))
         self._environment = {**told["env"], "REDIS_URL": server.url}
         self._settings = told["settings"]
@@ -89,13 +87,13 @@ class Bed:
         """The bot, or the empty app, for the length of the block."""
         peer = ["-m", "tests.bench.empty_app", self._settings]
         bot = ["-m", "bot", "run", "--config", self._settings, "--log-level", "error"]
-        process = _process(bot if ours else peer, self._environment)
+        process = spawned(bot if ours else peer, self._environment)
         try:
             while not line_of(process).startswith("ready"):
                 pass
             yield
         finally:
-            _end(process)
+            end(process)
 
     def slow(self, milliseconds: int) -> None:
         """A cluster, Azure and Slack are so slow from now on."""
@@ -256,25 +254,6 @@ def _world(directory: Path) -> Path:
 
 def _name(person: int) -> str:
     return f"person-{person}"
-
-
-def _process(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(40)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def measure(mode: str) -> tuple[dict[str, Phase], dict[str, Phase]]:

@@ -145,6 +145,7 @@ def end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+        process.wait()
 
 
 def scraped(settings: Path, name: str) -> float:
