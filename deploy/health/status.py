@@ -47,6 +47,13 @@ T = TypeVar("T")
 Renewal = Literal["rotate", "manage"]
 """How this bot gives a gateway a new token: by a rotation, or by keeping what others deploy valid."""
 
+_MENDED_BY_TOKEN = (
+    Sign.TOKEN_REFUSED,
+    Sign.TOKEN_SUSPECTED,
+    Sign.TOKEN_EXPIRED,
+    Sign.TOKEN_EXPIRES,
+)
+
 
 @dataclass(frozen=True)
 class GatewaySummary:
@@ -132,7 +139,7 @@ class GatewaySummary:
     @property
     def renewable(self) -> bool:
         """Whether a new token mends what is found of it, and this bot can give it one."""
-        mends = self.has(Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
+        mends = self.has(*_MENDED_BY_TOKEN)
         return self.manageable and mends and not self.has(Sign.TOKEN_MISSING)
 
     def weighed(self, refusal: Refusal | None) -> "GatewaySummary":

@@ -77,7 +77,7 @@ def support(tag: str, tags: Sequence[str]) -> Support:
         patch = newest_patch(version, tags)
         if patch != version:
             name = ".".join(map(str, patch))
-            return Support("supported", f"supported, superseded by {name}", name)
+            return Support("supported", f"supported, {name} is newer", name)
         newest = max(v for t in tags if (v := version_of(t)))
         return Support("supported", "newest" if version == newest else "supported")
     return Support("unsupported", "no longer supported")

@@ -33,6 +33,7 @@ class Cause(StrEnum):
     ARCHITECTURE = "roll back: architecture"
     PULL_SECRET = "roll back: pull secret"
     IMAGE = "roll back: image"
+    REGISTRY = "roll back: registry"
     PULL = "roll back: pull"
     MISSING_KEY = "roll back: missing key"
     MISSING_OBJECT = "roll back: missing object"
@@ -57,6 +58,7 @@ OF_VERSION = frozenset(
         Cause.ARCHITECTURE,
         Cause.PULL_SECRET,
         Cause.IMAGE,
+        Cause.REGISTRY,
         Cause.PULL,
         Cause.ROOT,
         Cause.CONFIGURATION,
@@ -175,6 +177,16 @@ _TABLE: tuple[_Line, ...] = (
         r"not found|manifest unknown|does not exist|name unknown",
         "The registry does not have this image.",
         "Check that the tag exists, then deploy a tag that works.",
+        _PULL,
+    ),
+    _Line(
+        Cause.REGISTRY,
+        r"\b5\d\d (Internal Server Error|Bad Gateway|Service Unavailable|Gateway Timeout)|429 Too Many|"
+        r"toomanyrequests|failed to do request|no such host|i/o timeout|connection refused|"
+        r"TLS handshake timeout|deadline exceeded",
+        "The image's registry does not answer the nodes.",
+        "Kubernetes keeps trying: an outage of the registry ends this by itself. If it does not, check DNS, "
+        "proxy and firewall between the nodes and the registry.",
         _PULL,
     ),
     _Line(

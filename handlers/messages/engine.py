@@ -15,7 +15,7 @@ from deploy.actions.versions import LeftAlone
 from deploy.background import begin
 from deploy.deadline import Deadline
 from deploy.errors import GatewayBotError
-from handlers.messages.budgets import Order
+from handlers.messages.budgets import Bucket, Order
 from handlers.messages.family import Family, by_name
 from handlers.messages.store import LostTurn, MessageRecord
 from handlers.messages.turn import Later, Turns
@@ -220,22 +220,21 @@ class Engine:
 
     def _put_off(self, record: MessageRecord, later: Later) -> None:
         seconds = later.seconds
-        if later.buckets:
+        if later.lacking is not None:
             name = (record.family, record.key)
             with self._lock:
                 if len(self._seen) > _REMEMBERED:
                     self._forget()
                 self._seen[name] = _Seen(later.order, later.buckets[-1].name)
-                seconds = self._queued(name, later)
+                seconds = self._queued(name, later.lacking, later)
         self._turns.store.release(
             record, seconds, hard=later.failed, failed=later.failed, waits=later.waits
         )
 
-    def _queued(self, name: Name, later: Later) -> float:
-        """The seconds to wait behind this bot's others, so that not all come back for one call."""
+    def _queued(self, name: Name, bucket: Bucket, later: Later) -> float:
+        """The seconds to wait behind this bot's others that lack a call of that bucket, so that not all
+        come back for one."""
         now = self._clock()
-        # The scarcest is what it waits for.
-        bucket = min(later.buckets, key=lambda each: each.per_second)
         slot = self._slots.get(name)
         if (
             slot is None

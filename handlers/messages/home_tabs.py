@@ -244,9 +244,9 @@ class HomeTabs:
     def _published(self, record: MessageRecord, view: View, order: Order) -> bool:
         """Whether Slack accepts the view. Raises Later."""
         buckets = buckets_of("views.publish", order)
-        seconds = self._store.spend(record, buckets)
-        if seconds:
-            raise Later(seconds, buckets=buckets, order=order)
+        lack = self._store.spend(record, buckets)
+        if lack is not None:
+            raise Later(lack.seconds, lacking=lack.bucket, buckets=buckets, order=order)
         try:
             self._slack.views_publish(user_id=record.key, view=view)
         except FAILURES as error:

@@ -30,12 +30,15 @@ end
 """A bot that has lost its turn may have put an older content over a newer one: the next turn shows its
 own, whatever the record says of what is shown."""
 _COUNTED = """
-local longest = 0
+local longest, scarcest = 0, 0
+local function lacks(index, wait)
+  if wait > longest then longest, scarcest = wait, index - 2 end
+end
 for index = 2, #KEYS do
   local paused = redis.call('HMGET', KEYS[index], 'paused')[1]
-  longest = math.max(longest, tonumber(paused or 0) - now)
+  lacks(index, tonumber(paused or 0) - now)
 end
-if longest > 0 then return {'wait', longest} end
+if longest > 0 then return {'wait', longest, scarcest} end
 local left = {}
 for index = 2, #KEYS do
   local rate, burst, reserve = unpack(ARGV, 4 + (index - 2) * 3, 6 + (index - 2) * 3)
@@ -43,15 +46,16 @@ for index = 2, #KEYS do
   local had = tonumber(bucket[1] or burst) + math.max(0, now - tonumber(bucket[2] or now)) * rate / 1000
   left[index] = math.min(tonumber(burst), had)
   local lacking = 1 + reserve - left[index]
-  if lacking > 0.000001 then longest = math.max(longest, math.ceil(lacking * 1000 / rate)) end
+  if lacking > 0.000001 then lacks(index, math.ceil(lacking * 1000 / rate)) end
 end
-if longest > 0 then return {'wait', longest} end
+if longest > 0 then return {'wait', longest, scarcest} end
 for index = 2, #KEYS do
   redis.call('HSET', KEYS[index], 'left', tostring(left[index] - 1), 'at', now)
   redis.call('PEXPIRE', KEYS[index], 3600000)
 end
 """
-"""Count a call in every bucket of KEYS[2] and following, or return how long to wait for it."""
+"""Count a call in every bucket of KEYS[2] and following, or return how long to wait for it, and for which
+of them, the first being 0."""
 
 DUE = (
     _CLOCK

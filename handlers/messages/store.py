@@ -92,6 +92,15 @@ class Behind:
     generation: float
 
 
+@dataclass(frozen=True)
+class Lack:
+    """A call that cannot be made yet: the bucket that has none left for the longest, and for how many
+    seconds."""
+
+    bucket: Bucket
+    seconds: float
+
+
 class LostTurn(Exception):
     """Another bot has the message by now."""
 
@@ -160,22 +169,22 @@ class MessageStore:
     @redis_errors
     def spend(
         self, record: MessageRecord, buckets: Sequence[Bucket], intent: Intent | None = None
-    ) -> float:
-        """Count a call that is made now, and announce it where it is a post; or the seconds to wait
-        for it. Raises LostTurn."""
+    ) -> Lack | None:
+        """Count a call that is made now, and announce it where it is a post; or what it lacks. Raises
+        LostTurn."""
         announced = json.dumps(asdict(intent)) if intent else ""
         args = [self._owner, self._lease_ms, announced, *_sizes(buckets)]
         keys = [self._key(record), *(self._bucket(each) for each in buckets)]
-        result, value = self._scripts["SPEND"](keys=keys, args=args)
+        result, *found = self._scripts["SPEND"](keys=keys, args=args)
         if result == "lost":
             raise LostTurn(record.member)
-        return int(value) / 1000 if result == "wait" else 0.0
+        return Lack(buckets[int(found[1])], int(found[0]) / 1000) if result == "wait" else None
 
     @redis_errors
     def count(self, buckets: Sequence[Bucket]) -> float:
         """Count a call that is made now and is about no message; or the seconds to wait for it."""
         keys = [self._index, *(self._bucket(each) for each in buckets)]
-        result, value = self._scripts["COUNT"](keys=keys, args=["", "", "", *_sizes(buckets)])
+        result, value, *_ = self._scripts["COUNT"](keys=keys, args=["", "", "", *_sizes(buckets)])
         return int(value) / 1000 if result == "wait" else 0.0
 
     @redis_errors

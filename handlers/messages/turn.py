@@ -39,22 +39,24 @@ _PLAIN_LINE = 1000
 class Later(Exception):
     """The turn continues in `seconds`.
 
-    `buckets` lack a call, of that `order`. Without any a call `failed`, and nothing newer may come
-    before, unless the message `waits` for another one.
+    The bucket `lacking` has no call left, of that `order`, for what is counted in `buckets`. Without one
+    a call `failed`, and nothing newer may come before, unless the message `waits` for another one.
     """
 
     def __init__(
         self,
         seconds: float,
         *,
+        lacking: Bucket | None = None,
         buckets: tuple[Bucket, ...] = (),
         order: Order = Order.PERSON,
         waits: bool = False,
     ) -> None:
         super().__init__()
-        self.failed = not buckets and not waits
+        self.failed = lacking is None and not waits
         self.waits = waits
         self.seconds = seconds
+        self.lacking = lacking
         self.buckets = buckets
         self.order = order
 
@@ -370,9 +372,9 @@ class Turns:
         order: Order,
         intent: Intent | None = None,
     ) -> None:
-        seconds = self.store.spend(record, buckets, intent)
-        if seconds:
-            raise Later(seconds, buckets=buckets, order=order)
+        lack = self.store.spend(record, buckets, intent)
+        if lack is not None:
+            raise Later(lack.seconds, lacking=lack.bucket, buckets=buckets, order=order)
 
 
 def _address(record: MessageRecord, line: Line) -> tuple[str, str]:

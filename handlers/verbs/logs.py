@@ -11,6 +11,7 @@ from typing import Any
 from slack_sdk import WebClient
 
 from deploy.access import Environment, Right, environment_of
+from deploy.commands import USUAL
 from deploy.errors import Conflict, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.health.cache import ClusterCache
@@ -31,7 +32,7 @@ from handlers.slack.payloads import Click, Request, request_to_mapping
 from handlers.verbs.status import end
 from handlers.verbs.verb import Option, Verb
 from handlers.views import logs as view
-from handlers.views.places import placed
+from handlers.views.places import heading, placed
 from handlers.views.reply import Reply
 from handlers.views.text import escape
 from handlers.views.words.help import Group
@@ -88,8 +89,9 @@ def run(needs: Needs, request: Request) -> Reply | None:
         since_seconds=asked.since,
         previous=asked.previous,
     )
+    follow = "" if asked.previous else f"{USUAL} logs {asked.ref} --follow"
     told = view.ReadSoFar(
-        asked.where, batch.pods, len(batch.lines), 0, batch.trouble, batch.waiting
+        asked.where, batch.pods, len(batch.lines), 0, batch.trouble, batch.waiting, follow
     )
     shown, more = view.lines(batch.lines, told)
     needs.follows.once({**request_to_mapping(request), "title": asked.title}, shown)
@@ -220,16 +222,17 @@ def _understood(needs: Needs, request: Request) -> _Asked:
             meaning="So it is not known which pods of the namespace are its own.",
         )
     only = _only(cluster, ref, selector, options)
+    environment = environment_of(ref, needs.environments)
     return _Asked(
         ref,
-        placed(ref, environment_of(ref, needs.environments)),
+        placed(ref, environment),
         cluster,
         Pods(ref.namespace, selector, str(container_of(deployment).get("name", "")), only),
         wanted,
         tail,
         since,
         bool(options.get("previous")),
-        _title(ref, request, only),
+        _title(ref, request, only, environment),
     )
 
 
@@ -261,7 +264,7 @@ def _only(cluster: Cluster, ref: GatewayRef, selector: str, options: Mapping[str
     return found[0]
 
 
-def _title(ref: GatewayRef, request: Request, only: str) -> str:
+def _title(ref: GatewayRef, request: Request, only: str, environment: Environment) -> str:
     chosen = [
         f"--{name} {escape(str(value))}" if value is not True else f"--{name}"
         for name, value in request.options.items()
@@ -269,10 +272,8 @@ def _title(ref: GatewayRef, request: Request, only: str) -> str:
     ]
     what = f"pod `{escape(only)}` of " if only else ""
     said = f" `{' '.join(chosen)}`" if chosen else ""
-    return (
-        f":scroll: Logs of {what}*{escape(ref.name)}* on {ref.cluster}/{ref.namespace}{said}, "
-        f"for <@{request.user}>"
-    )
+    of = f"Logs of {what}*{escape(ref.name)}* on {ref.cluster}/{ref.namespace}"
+    return f":scroll: {heading(of, environment)}{said}, for <@{request.user}>"
 
 
 def _minutes(request: Request) -> int:

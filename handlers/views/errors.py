@@ -9,7 +9,7 @@ from deploy.commands import USUAL, Command
 from deploy.errors import Ambiguous, Conflict, GatewayBotError, InvalidInput, Unavailable
 from handlers.views.commands import runs
 from handlers.views.permission import instead
-from handlers.views.places import named
+from handlers.views.places import named, placed
 from handlers.views.reply import Block, Reply
 from handlers.views.text import context, date, duration, escape, section
 from handlers.views.words import freezes as words
@@ -94,13 +94,13 @@ def _frozen(error: Frozen, retyped: Retyped) -> Reply:
     """Which freeze forbids a change of which gateway, and the command that overrides it."""
     command = retyped("--break-glass", words.REASON)
     until = date(error.freeze.ends.timestamp())
-    gateway = f"`{escape(str(error.ref))}`" if error.ref else ""
+    frozen = placed(error.ref, error.environment) if error.ref else named(error.environment)
     lines = [
-        f":snowflake: *{words.freeze_on(escape(named(error.environment)), until)}*",
-        words.not_changed(gateway, escape(given(error.freeze.reason))),
+        f":snowflake: *{words.not_changed(escape(frozen), until)}*",
+        words.because(escape(given(error.freeze.reason))),
     ]
     override = words.override(f"{USUAL} {escape(command)}") if command else escape(error.remedy)
-    return Reply(str(error), (section("\n".join(lines)), context(override)))
+    return Reply(str(error), (section("\n".join(lines)), section(override)))
 
 
 def _one(commands: Sequence[str]) -> bool:

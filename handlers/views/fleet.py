@@ -26,6 +26,7 @@ from handlers.views.text import (
     section,
     sections,
 )
+from handlers.views.words import fleet as words
 from handlers.views.words.evidence import brief, of_link, sentence
 
 PAGE = 15
@@ -53,7 +54,8 @@ SIGNS: Mapping[str, str] = {
 URGENT: Mapping[int, str] = {DOWN: "🔴", BROKEN: "🔴", WRONG: "🟠", SOON: "🟡"}
 """The sign of a gateway that somebody should look at, by how soon; else it has that of its state."""
 _ORDER = "🔴🟠🟡⚪🔵🟢"
-_WELL = ("connected", "no trouble seen")
+WELL = ("connected", "no trouble seen")
+"""States in which nobody need look at a gateway."""
 _IN_FACTS = (Sign.DOWN, Sign.NOT_READY, Sign.TOKEN_EXPIRES, Sign.TOKEN_EXPIRED)
 """What the figures of a gateway show already."""
 _UNSUPPORTED = ("unsupported", "preview")
@@ -118,6 +120,7 @@ def overview(
     if shown:
         blocks += sections(_entries(shown, now), "\n\n")
         blocks += _unmanageable(shown)
+        blocks.append(section(_next(shown[0])))
     elif rows:
         blocks.append(section("No gateway is like that."))
     elif (unseen or left_out) and not failed:
@@ -178,7 +181,7 @@ def _word(row: Row) -> str:
     """Its state as it is counted. Where pods are not ready nothing can be known of their link."""
     if row.state == "unknown" and row.summary.ready < row.summary.desired:
         return "not ready"
-    return "with a warning" if row.urgency and row.state in _WELL else row.state
+    return "with a warning" if row.urgency and row.state in WELL else row.state
 
 
 def _entries(rows: Sequence[Row], now: float) -> list[str]:
@@ -247,6 +250,14 @@ def _token_words(summary: GatewaySummary, now: float) -> str:
     return f"token until {date(expires_at, _DAY)}"
 
 
+def _next(first: Row) -> str:
+    """Where to look next: at the most urgent of those shown, or at any."""
+    ref = escape(str(first.summary.ref))
+    if first.urgency > 0:
+        return words.start_with(escape(first.summary.ref.name), ref)
+    return words.see_one(ref)
+
+
 def _unmanageable(rows: Sequence[Row]) -> list[Block]:
     others = [row.summary for row in rows if not row.summary.manageable]
     if not others:
@@ -264,11 +275,11 @@ def _why(row: Row) -> list[str]:
         # Why pods do not run says more than that they are not ready.
         if not s.has(Sign.NOT_RUNNING):
             reasons.append(sentence(beat.evidence))
-    elif beat.level not in _WELL:
+    elif beat.level not in WELL:
         reasons.append(of_link(beat.level, beat.evidence))
     if row.summary.renewable and row.summary.renewal is not None:
-        command = OFFERS[row.summary.renewal].command
-        reasons.append(f"Renew it: `{command} {row.summary.ref}`.")
+        renewal = row.summary.renewal
+        reasons.append(words.renew(renewal, f"{OFFERS[renewal].command} {row.summary.ref}"))
     return reasons
 
 

@@ -47,6 +47,7 @@ _STATES = {
     "keep waiting": "running",
     "stop": "stopping",
     "unknown": "ended with an unknown result",
+    "superseded": "superseded by a fresh plan",
     "break-glass": "freeze overridden",
     "reverted": "no longer holds",
 }
@@ -225,7 +226,9 @@ def revisions(
     title = f"Revisions of {ref.name} on {ref.cluster}/{ref.namespace}"
     blocks = [header(heading(title, environment))]
     shown = zip(known[:_REVISIONS], _changes(known), strict=False)
-    blocks += sections([_revision(*each) for each in shown], "\n\n")
+    by_time = sorted(entries, key=lambda each: each.at)
+    last = {each.action: each.event for each in by_time if not is_step(each.event)}
+    blocks += sections([_revision(*each, last) for each in shown], "\n\n")
     if len(known) > _REVISIONS:
         blocks.append(context(f"… and {counted(len(known) - _REVISIONS, 'more revision')}."))
     if len(known) > 1:
@@ -239,10 +242,14 @@ def revisions(
     return Reply(text, tuple(blocks))
 
 
-def _revision(revision: Revision, changed: str) -> str:
-    """What it runs and what it changed, and below that when it was put there and by whom."""
+def _revision(revision: Revision, changed: str, last: Mapping[str, str]) -> str:
+    """What it runs and what it changed, and below that when it was put there and by whom; `last` are the last
+    events of actions."""
     version = f"`{escape(cut(image_name(revision.image).version or '?', 100))}`"
-    title = words.revision(revision.number, version, escape(changed), current=revision.current)
+    rollout = last.get(revision.action, "")
+    title = words.revision(
+        revision.number, version, escape(changed), current=revision.current, rollout=rollout
+    )
     who = f" by <@{escape(revision.requester)}>" if revision.requester else ""
     action = f" (`{escape(revision.action)}`)" if revision.action else ""
     return f"{title}\n{date(revision.created_at)}{who}{action} · {counted(revision.pods, 'pod')}"

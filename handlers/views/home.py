@@ -23,8 +23,9 @@ from handlers.views import fleet, freezes, history, pauses, request_line
 from handlers.views.action import value
 from handlers.views.menus import Choice, menu
 from handlers.views.places import EnvironmentOf, heading
-from handlers.views.renewals import Rotation
+from handlers.views.renewals import OFFERS, Rotation
 from handlers.views.reply import Block, Reply, View
+from handlers.views.steps import next_step
 from handlers.views.text import (
     SECTION_LIMIT,
     button,
@@ -153,7 +154,11 @@ def _attention(urgent: Sequence[Row], needing: int, home: Home) -> list[Block]:
         for row in urgent
     ]
     left = needing + len(home.failed) - len(rows)
-    return _bounded(words.ATTENTION, rows, left, "status --attention")
+    found = _bounded(words.ATTENTION, rows, left, "status --attention")
+    quiet = not home.failed and any(row.production for row in home.rows)
+    if found and quiet and not any(row.production and _urgency(row) > 0 for row in home.rows):
+        found.insert(1, context(words.NOT_PRODUCTION))
+    return found
 
 
 def _urgency(row: Row) -> int:
@@ -185,6 +190,8 @@ def _trouble(row: Row, home: Home) -> str:
         told = bool(summary.findings) and found == summary.findings[0].text
         expired = told and summary.findings[0].sign is Sign.TOKEN_EXPIRED
         lines[:1] = [*([] if expired else lines[:1]), _token_expires(row, home)]
+    if step := next_step(row):
+        lines.append(words.to_do(escape(step)))
     return "\n".join([f"{title}  {_place(row)}", *lines])
 
 
@@ -251,7 +258,7 @@ def _renewal(row: Row, home: Home) -> str:
     if summary.renewal is None:
         return words.not_changed(escape(summary.kind))
     if summary.renewal == "manage":
-        return words.NOT_OURS
+        return words.not_ours(f"{OFFERS['manage'].command} {escape(str(summary.ref))}")
     if rotation.rule.mode == "off":
         return words.NOT_RENEWED
     if not rotation.channel:
@@ -325,13 +332,15 @@ def _gateways(home: Home, shown: Sequence[Row]) -> list[Block]:
     every = [*home.own, *(row for row in home.rows if row.summary.ref not in own)]
     ordered = [row for row in every if row.summary.ref not in told]
     rows = [_with_menu(_gateway(row), row.summary) for row in ordered[:_GATEWAYS]]
-    return _bounded(words.GATEWAYS, rows, len(ordered) - len(rows), "status")
+    title = words.OTHER_GATEWAYS if told else words.GATEWAYS
+    return _bounded(title, rows, len(ordered) - len(rows), "status")
 
 
 def _gateway(row: Row) -> str:
     summary = row.summary
     mark = fleet.sign_of(row, _urgency(row))
-    return f"{mark} *{escape(summary.ref.name)}*  {_place(row)}\n{_running(summary)}"
+    state = f"{row.state} · " if row.state in fleet.WELL and not _urgency(row) else ""
+    return f"{mark} *{escape(summary.ref.name)}*  {_place(row)}\n{state}{_running(summary)}"
 
 
 def _running(summary: GatewaySummary) -> str:

@@ -20,7 +20,8 @@ _TROUBLES = 5
 @dataclass(frozen=True)
 class ReadSoFar:
     """What is known beside the lines; `gateway` is whose they are, and where that is. `waiting` are pods
-    whose container has not started, with Kubernetes' word for why."""
+    whose container has not started, with Kubernetes' word for why. `follow` is the command that shows
+    what comes next, where this message does not."""
 
     gateway: str = ""
     pods: Sequence[str] = ()
@@ -28,6 +29,7 @@ class ReadSoFar:
     skipped: int = 0
     trouble: Sequence[str] = ()
     waiting: Sequence[tuple[str, str]] = ()
+    follow: str = ""
 
 
 def lines(found: Sequence[Line], told: ReadSoFar, *, waiting: bool = False) -> tuple[Reply, bool]:
@@ -60,6 +62,8 @@ def lines(found: Sequence[Line], told: ReadSoFar, *, waiting: bool = False) -> t
     blocks += [context(f":warning: {escape(text)}") for text in told.trouble[:_TROUBLES]]
     if len(told.trouble) > _TROUBLES:
         blocks.append(context(f"… and {len(told.trouble) - _TROUBLES} more that went wrong."))
+    if told.follow:
+        blocks.append(context(words.follow(escape(told.follow))))
     return Reply(f"{count} of the logs of {told.gateway}", tuple(blocks)), more
 
 

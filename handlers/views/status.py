@@ -15,7 +15,7 @@ from deploy.images.support import Support
 from deploy.observed.pods import ENDING, PodProgress
 from handlers.views.action import value
 from handlers.views.commands import runs
-from handlers.views.fleet import SIGNS
+from handlers.views.fleet import SIGNS, WELL
 from handlers.views.places import heading, placed
 from handlers.views.renewals import OFFERS
 from handlers.views.reply import Block, Reply
@@ -45,7 +45,6 @@ _SHORTEST = 120.0
 _PODS = 6
 """So many pods still leave the buttons in sight of a phone; all are behind *More details*."""
 _FIGURES = re.compile(r"\d+")
-_WELL = {"connected", "no trouble seen"}
 _ENDED = 5
 _LEVELS = 5
 _ROTATORS = 5
@@ -102,6 +101,8 @@ def detail(
         blocks.append(context(_ended(gateway.ended)))
     if found.remedy:
         blocks.append(section(words.to_do(found.remedy)))
+    elif not s.findings and beat.level in WELL and not (wrong or s.stale or requests):
+        blocks.append(section(words.NO_ACTION))
     blocks.append({"type": "actions", "elements": _buttons(gateway, found, portal)})
     where = placed(s.ref, environment)
     ready = f"{s.ready} of {counted(s.desired, 'pod')} ready"
@@ -226,7 +227,7 @@ def _pods(gateway: GatewayDetail, secret: str) -> list[Block]:
             said.setdefault(alike, []).append(pod)
     levels = {pod.heartbeat.level for pod in ordered if pod.heartbeat}
     # Of pods that are all well it makes no difference how many seconds ago that was seen.
-    if len(said) > 1 and (len(levels) > 1 or not levels <= _WELL):
+    if len(said) > 1 and (len(levels) > 1 or not levels <= set(WELL)):
         others = [each for each in said.values() if worst not in {p.progress.name for p in each}]
         blocks += [context(_said_alike(alike)) for alike in others[:_LEVELS]]
     return blocks

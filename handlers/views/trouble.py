@@ -15,6 +15,7 @@ from deploy.observed.causes import OF_VERSION, cause_in, meaning_in, remedy_in
 from deploy.observed.revision_differences import goes_back
 from handlers.views import conditions
 from handlers.views.renewals import OFFERS
+from handlers.views.steps import with_reason
 from handlers.views.text import cut, date, escape
 from handlers.views.words import evidence
 from handlers.views.words import status as words
@@ -101,8 +102,7 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
         why = escape(_sentences(cut(said, _SAID), meaning))
         link = linked or beat.level == "unknown"
         return Trouble(state, f"{why}{since}", small, remedy, link, told=told)
-    # What Kubernetes says of pods that it does not create comes without its reason.
-    known = f"FailedCreate: {found.text}" if found.sign is Sign.NO_NEW_PODS else found.text
+    known = with_reason(found)
     means = meaning_in(known)
     why = escape(_sentences(means or cut(f"{found.text.rstrip('.')}.", _SAID), meaning))
     small = words.own_words(escape(cut(found.text, _SAID))) if means else ""

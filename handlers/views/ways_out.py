@@ -56,7 +56,9 @@ def of_running(action: Action, title: str, carried: str) -> list[Block]:
     buttons: list[Block | None] = []
     if rolls_back(action):
         label = f"Stop and roll back: {title}"
-        buttons.append(_stop_and(words.ROLL_BACK, ROLL_BACK, label, ROLLBACK, carried))
+        # Of all ways out the one that most people want.
+        back = _stop_and(words.ROLL_BACK, ROLL_BACK, label, ROLLBACK, carried)
+        buttons.append({**back, "style": "primary"})
     if is_first(action):
         label = f"Stop and delete: {title}"
         buttons.append(_stop_and(words.DELETE, STOP_AND_DELETE, label, DELETE, carried))

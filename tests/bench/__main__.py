@@ -1,6 +1,7 @@
 """`make bench`: every benchmark of this folder, or those that are named, and one table of the goals."""
 
 import importlib
+import os
 import sys
 
 from tests.bench.results import Result, table
@@ -29,6 +30,8 @@ ONLY_NAMED = ("large", "many", "profiles")
 
 def run(names: list[str]) -> None:
     """Print the rows of each, then the table."""
+    # The image has its modules compiled; a bot that compiles them at each start is slower and larger.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     results: list[Result] = []
     for name in names or BENCHMARKS:
         print(f"── {name}", flush=True)

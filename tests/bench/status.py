@@ -181,7 +181,7 @@ def fill(plane: ControlPlane, gateways: int = GATEWAYS, pods: int = PODS) -> Non
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: _install(api, number, pods), range(gateways)))
         wanted = gateways * pods
-        until(lambda: len(api.items(f"{core}/pods")) == wanted, f"{wanted} pods", 300 + wanted / 10)
+        until(lambda: len(api.items(f"{core}/pods")) == wanted, f"{wanted} pods", 300 + wanted / 4)
         names = [pod["metadata"]["name"] for pod in api.items(f"{core}/pods")]
         list(pool.map(lambda name: _run(api, f"{core}/pods/{name}"), names))
 

@@ -116,7 +116,7 @@ def test_a_place_that_comes_late_replaces_no_newer_one_and_nothing_that_is_known
 def test_what_a_bot_without_its_turn_made_of_a_call_is_not_for_it_to_say(redis: Any) -> None:
     first, second = taken_over(redis)
     two = MessageStore(redis, "two")
-    assert two.spend(second, [], Intent("", OPS)) == 0
+    assert two.spend(second, [], Intent("", OPS)) is None
     one = MessageStore(redis, "one")
     one.closed(first, OPS)
     one.not_posted(first)
@@ -292,7 +292,7 @@ def test_a_post_that_may_stand_is_found_among_all_that_was_posted_after_it(
     store = MessageStore(redis, "one")
     begun(redis, "r1")
     record = taken(redis, "one", "r1")
-    assert store.spend(record, [], Intent("", OPS)) == 0
+    assert store.spend(record, [], Intent("", OPS)) is None
     posted = client.chat_postMessage(
         channel=OPS, text="first look", metadata=lookup.metadata(record)
     )

@@ -60,7 +60,7 @@ def test_the_last_lines_are_in_a_thread_readable_with_the_rest_as_a_file(demo: D
     west = ("--context", "west", "-n", "dev", "logs", "-l", "app=edge-1", "--tail=100")
     until(lambda: len(kubectl(*west).splitlines()) > 40, "more lines than a message shows", 60)
     top = logs(ana, "edge-1 --tail 200")
-    assert "Logs of *edge-1* on west/dev" in words(top)
+    assert "Logs of *edge-1* on west/dev (development)" in words(top)
     shown = words(shows(ana, top, "2 pods"))
     assert re.search(r"\d\d:\d\d:\d\d\.\d{3} [a-z0-9]{5} \w+ +\w+", shown)
     assert '"eventType"' not in shown, "JSON is shown readable"

@@ -69,7 +69,7 @@ def test_a_cluster_that_is_none_is_said_with_what_there_is(demo: Demo) -> None:
 def test_the_image_has_tags_with_their_support_and_who_runs_them(demo: Demo) -> None:
     shown = words(asked(demo, "tags", "Image tags"))
     line = next(line for line in shown.splitlines() if line.startswith(f"`{TAG}`"))
-    assert re.fullmatch(r"\S+ +supported, superseded by 2\.11\.2 · \*\d+ gateways?\*", line)
+    assert re.fullmatch(r"\S+ +supported, 2\.11\.2 is newer · \*\d+ gateways?\*", line)
     assert "left out" in shown
     assert "left out" not in words(asked(demo, "tags --all", "Image tags"))
 

@@ -68,8 +68,10 @@ def app_config(
     )
 
 
-def workspace(app: AppConfig | None = None, **options: Any) -> SlackWorkspace:
-    """A small workspace: three people, three channels, the bot in two of them."""
+def workspace(
+    app: AppConfig | None = None, *, more: Sequence[Channel] = (), **options: Any
+) -> SlackWorkspace:
+    """A small workspace: three people, three channels and those of `more`, the bot in two of the three."""
     everyone = (ANA, BEN, DAN)
     return SlackWorkspace(
         team={"id": "T0TEAM", "name": "Contoso", "domain": "contoso"},
@@ -83,6 +85,7 @@ def workspace(app: AppConfig | None = None, **options: Any) -> SlackWorkspace:
             Channel(OPS, "gateway-ops", members=(*everyone, BOT), topic="Gateways"),
             Channel(SECRETS, "secret", is_private=True, members=(BEN, BOT)),
             Channel(ELSEWHERE, "elsewhere", members=everyone),
+            *more,
         ],
         app=app or app_config(),
         **options,

@@ -26,8 +26,8 @@ def frozen(environment: Environment, freeze: Freeze, command: str, overridden: b
         else f'To override it, type `{escape(command)} deploy … --break-glass "why this cannot wait"`.'
     )
     return (
-        f":snowflake: *Change freeze on {escape(environment.name)}* until {until}: "
-        f"{escape(given(freeze.reason))} {how}"
+        f":snowflake: *{escape(environment.name)} is frozen* until {until}: "
+        f"{escape(given(freeze.reason))} The freeze holds only there. {how}"
     )
 
 

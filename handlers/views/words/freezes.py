@@ -4,20 +4,20 @@ REASON = "write why this cannot wait"
 """In place of the reason of a command that overrides a freeze."""
 
 
-def freeze_on(environment: str, until: str) -> str:
-    """The title of what a freeze refuses."""
-    return f"Change freeze on {environment} until {until}"
+def not_changed(what: str, until: str) -> str:
+    """The title of what a freeze refuses; `what` is frozen."""
+    return f"Nothing changed: {what} is frozen until {until}"
 
 
-def not_changed(gateway: str, reason: str) -> str:
-    """Why it is frozen, and that nothing was changed."""
-    return f"{reason} Nothing was changed{f' on {gateway}' if gateway else ''}."
+def because(reason: str) -> str:
+    """Why it is frozen."""
+    return f"Reason: {reason}"
 
 
 def override(command: str) -> str:
     """What to do: wait, or the command that does it all the same."""
     return (
-        "Run the command again after that. In an emergency, override the freeze: write your reason "
+        "*What to do*  Run the command again after that. In an emergency, override the freeze: write your reason "
         "between the quotation marks. The channel sees it.\n"
         f"`{command}`"
     )

@@ -11,6 +11,8 @@ TOKENS = "Tokens that expire soon"
 FREEZES = "Pauses, freezes and approval windows"
 CHANGES = "Recent changes"
 GATEWAYS = "Gateways"
+OTHER_GATEWAYS = "Other gateways"
+NOT_PRODUCTION = "None of these is in production."
 
 QUIET = ":white_check_mark: Nothing is waiting for you, and no gateway needs attention."
 NO_GATEWAYS = "No self-hosted gateway runs on the clusters that this bot watches."
@@ -85,6 +87,11 @@ def token_expires(when: str, renewal: str, *, expired: bool) -> str:
     return f"Its token {'expired' if expired else 'expires'} {when}. {renewal}"
 
 
+def to_do(step: str) -> str:
+    """What to do about a gateway that needs attention."""
+    return f"*What to do*  {step}"
+
+
 def renewed_automatically(when: str, *, frozen: bool, asked: Sequence[str]) -> str:
     """By the bot alone, then; or now, where that moment is over. `frozen` says that a freeze ends then;
     approvers of the environments `asked` may have to approve it."""
@@ -121,7 +128,14 @@ def rotation_ended(state: str) -> str:
 
 
 NOT_RENEWED = "It is not renewed automatically: rotate it."
-NOT_OURS = "This bot does not renew it: others deploy this gateway."
+
+
+def not_ours(command: str) -> str:
+    """That others deploy the gateway, and the command that has the bot keep its token valid."""
+    return (
+        "Others deploy this gateway, so this bot does not renew it. "
+        f"To have the bot keep it valid: `{command}`"
+    )
 
 
 def not_changed(kind: str) -> str:

@@ -85,16 +85,18 @@ def resolved(title: str, length: str) -> str:
 
 NO_ACTION = "No action is needed."
 _NAMED = 12
+_SEEN = 3
 
 
 def recovered(gateways: Sequence[str], evidence: Sequence[str]) -> str:
     """Which gateways it was about, by their names in mrkdwn, and what was seen of them."""
     more = len(gateways) - _NAMED
     named = ", ".join(gateways[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-    others = len(evidence) - 1
-    also = f" ({counted(others, 'other cause')})" if others > 0 else ""
-    seen = f"Seen: {evidence[0]}{also}" if evidence else ""
-    return "\n".join(line for line in (named, seen) if line)
+    others = len(evidence) - _SEEN
+    seen = [f"• {each}" for each in evidence[:_SEEN]] if len(evidence) > 1 else evidence
+    seen = [f"Seen: {seen[0]}"] if len(seen) == 1 else ["Seen:", *seen] if seen else []
+    also = [f"… and {others} more"] if others > 0 else []
+    return "\n".join(line for line in (named, *seen, *also) if line)
 
 
 def of_all(count: int, evidence: str) -> str:

@@ -5,6 +5,11 @@ from handlers.views.text import counted
 NONE_STARTED = "No container has started yet, so there are no logs."
 
 
+def follow(command: str) -> str:
+    """That nothing more comes here, and how to see what comes next."""
+    return f"No new lines come here. To follow them: `{command}`"
+
+
 def not_started(pod: str, why: str) -> str:
     """A pod without a log, with Kubernetes' word for what holds it up."""
     return f"Container of `{pod}` has not started: {why}"

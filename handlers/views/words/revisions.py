@@ -35,18 +35,25 @@ def _settings(paths: tuple[str, ...], room: int) -> list[str]:
     return [named if len(named) <= room else f"changed {counted(len(paths), 'setting')}"]
 
 
+_ROLLOUTS = {
+    "stopped": ", rollout stopped",
+    "failed": ", rollout failed",
+    "unknown": ", end of its rollout unknown",
+}
 OLDEST = "the oldest that is kept"
 
 
-def revision(number: int, version: str, changed: str, *, current: bool) -> str:
-    """What a revision runs, and what it changed; `version` is mrkdwn."""
-    title = f"*Revision {number}{' (current)' if current else ''}*: image {version}"
+def revision(number: int, version: str, changed: str, *, current: bool, rollout: str = "") -> str:
+    """What a revision runs, and what it changed; `version` is mrkdwn. `rollout` is how that of the current
+    one ended where that was not well: stopped, failed or unknown."""
+    how = f" (current{_ROLLOUTS.get(rollout, '')})" if current else ""
+    title = f"*Revision {number}{how}*: image {version}"
     return f"{title} · {changed}" if changed else title
 
 
 def roll_back(command: str) -> str:
     """How an earlier one is brought back."""
     return (
-        f"`{command} --to-revision N` plans to go back to revision N; without a number, to the last with "
+        f"To go back to revision N: `{command} --to-revision N`. Without a number: to the last one with "
         "another image or other settings."
     )

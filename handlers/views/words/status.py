@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from deploy.health.attention import Sign
 from handlers.views.words import incidents
 
+NO_ACTION = "No action is needed."
 NO_CAUSE = "Nothing shows why yet."
 
 MEANINGS: Mapping[str, str] = {

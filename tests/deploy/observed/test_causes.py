@@ -68,6 +68,19 @@ SAID = (
     (Cause.PULL_SECRET, "ImagePullBackOff", "pull access denied, repository does not exist"),
     (Cause.IMAGE, "ErrImagePull", "mcr.microsoft.com/azure-api-management/gateway:9.9: not found"),
     (Cause.IMAGE, "ImagePullBackOff", "manifest unknown"),
+    (
+        Cause.REGISTRY,
+        "ImagePullBackOff",
+        'Back-off pulling image "mcr.microsoft.com/x:1": ErrImagePull: failed to resolve reference: '
+        "unexpected status from HEAD request: 503 Service Unavailable",
+    ),
+    (
+        Cause.REGISTRY,
+        "ErrImagePull",
+        'failed to do request: Head "https://mcr.microsoft.com/v2/x/manifests/1": dial tcp: lookup '
+        "mcr.microsoft.com: no such host",
+    ),
+    (Cause.REGISTRY, "ErrImagePull", "429 Too Many Requests - toomanyrequests: the rate limit"),
     (Cause.PULL, "ImagePullBackOff", 'Back-off pulling image "x"'),
     (Cause.MISSING_OBJECT, "CreateContainerConfigError", 'secret "edge-1-token" not found'),
     (

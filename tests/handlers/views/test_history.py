@@ -208,10 +208,22 @@ def test_a_way_back_is_offered_only_where_there_is_one() -> None:
     assert "--to-revision" not in json.dumps(view.revisions(REF, [one], [], "/gateway").blocks)
     two = [dataclasses.replace(one, number=2), dataclasses.replace(one, current=False)]
     shown = json.dumps(view.revisions(REF, two, [], "/gateway").blocks)
-    assert "`/gateway rollback edge-1 --to-revision N` plans to go back to revision N" in shown
+    assert "To go back to revision N: `/gateway rollback edge-1 --to-revision N`." in shown
 
 
 def test_what_one_person_did_is_listed_as_people_write_it() -> None:
     entries = story(("pending", "U0ANA"), ("approved", "U0ANA"), ("stop", "U0ANA"))
     _, line = shown(entries, {"7K3MAB": view.Decided("requester")})
     assert line.endswith("requested, confirmed and stopped by <@U0ANA>")
+
+
+def test_the_current_revision_says_where_its_rollout_did_not_end_well() -> None:
+    now = Revision(2, "gateway:2.12.0", 0.0, 2, True, action="7K3MAB")
+    for event, said in (
+        ("stopped", "*Revision 2 (current, rollout stopped)*"),
+        ("failed", "*Revision 2 (current, rollout failed)*"),
+        ("succeeded", "*Revision 2 (current)*"),
+    ):
+        entries = story(("running", "bot-1"), (event, "bot-1"))
+        told = json.dumps(view.revisions(REF, [now], entries, "/gateway").blocks)
+        assert said in told

@@ -126,7 +126,7 @@ def test_what_waits_for_its_reader_comes_first_and_help_is_one_button_at_the_end
     )
     assert titles(blocks) == [
         words.DECIDE, words.ASKED, words.ATTENTION, words.TOKENS, words.FREEZES, words.CHANGES,
-        words.GATEWAYS,
+        words.OTHER_GATEWAYS,
     ]  # fmt: skip
     assert [each["text"]["text"] for each in blocks[-1]["elements"]][-1] == words.HELP
     assert words.REFRESH in text_of(blocks[-1:])
@@ -279,7 +279,7 @@ def test_a_gateway_in_need_of_attention_is_shown_there_alone_with_why_its_pods_d
     assert "Not running: the registry does not have this image." in text
     assert "0 of 3 pods ready · image `2.11.1`" in text
     assert "rpc error" not in text
-    assert titles(blocks) == [words.ATTENTION, words.GATEWAYS]
+    assert titles(blocks) == [words.ATTENTION, words.OTHER_GATEWAYS]
 
 
 EXPIRES = Attention(SOON, Sign.TOKEN_EXPIRES, "Its token expires in 19 hours.")
@@ -322,7 +322,9 @@ def test_a_token_that_expires_says_how_it_is_renewed_by_the_settings() -> None:
     for rotations in (rotating("off", 7), {}):
         assert said(rotations).endswith("It is not renewed automatically: rotate it.")
     theirs = said({}, managed_by="Helm")
-    assert theirs.endswith("This bot does not renew it: others deploy this gateway.")
+    assert theirs.endswith(
+        "To have the bot keep it valid: `/gateway manage-token west/dev/edge-1`"
+    )
     assert "does not change a StatefulSet" in said({}, kind="StatefulSet")
 
 
@@ -404,7 +406,7 @@ def test_one_and_several_are_counted_in_plain_words() -> None:
 
 def test_a_gateway_of_which_only_the_token_expires_is_shown_under_one_heading() -> None:
     blocks = drawn(rows=rows(expiring(), summary("edge-2")))
-    assert titles(blocks) == [words.TOKENS, words.GATEWAYS]
+    assert titles(blocks) == [words.TOKENS, words.OTHER_GATEWAYS]
     assert entry_of(blocks)
     assert words.QUIET not in text_of(blocks)
 
@@ -424,3 +426,38 @@ def test_of_a_gateway_in_trouble_the_token_is_said_there_and_nowhere_else() -> N
 def test_what_cannot_be_read_is_named_once() -> None:
     blocks = drawn(unread=[(words.FREEZES, "Redis is away.")] * 2, notes=["No rights."] * 2)
     assert text_of(blocks).count("Redis is away.") == text_of(blocks).count("No rights.") == 1
+
+
+def test_whatever_needs_attention_says_what_to_do_about_it() -> None:
+    pull = 'ErrImagePull: failed to pull "mcr.example/gateway:2.99.0": not found'
+    cut_off = Seen(Heartbeat("cut off", "Azure cannot be reached"), NOW)
+    missing = Attention(WRONG, Sign.NOT_RUNNING, f"3 of 3 pods not running: {pull}")
+    unknown = Attention(WRONG, Sign.ROLLOUT_FAILED, "Its rollout failed.")
+    several = (
+        (summary("edge-1", "dev", DOWN, missing), "Check that the tag exists"),
+        (summary("edge-2", "dev", CRASHING), "Read the log from before the last restart: `/gateway logs west/dev/edge-2 --previous`"),
+        (summary("edge-3", "dev"), "Check DNS, proxy and firewall between the pods and Azure."),
+        (summary("edge-4", "dev", unknown), "`/gateway status west/dev/edge-4` says more."),
+    )
+    well = Seen(Heartbeat("no trouble seen", "x"), NOW)
+    seen = {each.ref: cut_off if each.ref.name == "edge-3" else well for each, _ in several}
+    every = rows_of(tuple(each for each, _ in several), seen, (), ENVIRONMENTS)
+    blocks = drawn(rows=every)
+    for each, step in several:
+        text = entry_of(blocks, each.ref.name)["text"]["text"]
+        assert f"*What to do*  {step}" in text, text
+
+
+def test_that_no_production_gateway_is_among_those_in_need_is_said_where_it_is_known() -> None:
+    production = summary("edge-9", "prod")
+    quiet = drawn(rows=rows(summary("edge-1", "dev", CRASHING), production))
+    assert words.NOT_PRODUCTION in text_of(quiet)
+    hit = summary("edge-9", "prod", RESTARTED)
+    away = {"east": Unavailable("It does not answer.")}
+    for blocks in (
+        drawn(rows=rows(summary("edge-1", "dev", CRASHING), hit)),
+        drawn(rows=rows(summary("edge-1", "dev", CRASHING))),
+        drawn(rows=rows(summary("edge-1", "dev", CRASHING), production), failed=away),
+        drawn(rows=rows(production)),
+    ):
+        assert words.NOT_PRODUCTION not in text_of(blocks)

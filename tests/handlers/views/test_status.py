@@ -159,7 +159,7 @@ def test_a_gateway_whose_first_pod_does_not_start_is_red_and_not_unknown() -> No
 
 def test_three_gateways_have_two_lines_each() -> None:
     reply = fleet.overview(rows(*(summary(f"west/dev/edge-{n}") for n in range(3))), {}, NOW)
-    assert len(reply.blocks) <= 4
+    assert len(reply.blocks) <= 5
     until = date(NOW + 20 * 86_400, "{date_short_pretty}")
     assert entries_of(reply)[0].splitlines() == [
         "🔵 *edge-0* on west/dev (development)",
@@ -368,7 +368,7 @@ def test_a_refused_token_offers_to_rotate_it_in_the_table_and_in_depth() -> None
 def test_a_refused_token_of_a_gateway_that_others_deploy_is_offered_to_be_managed() -> None:
     others = dataclasses.replace(summary("west/dev/edge-1", REFUSED), managed_by="Helm")
     said = shown(fleet.overview(rows(others), {}, NOW))
-    assert "Renew it: `/gateway manage-token west/dev/edge-1`." in said
+    assert "Keep its token valid: `/gateway manage-token west/dev/edge-1`." in said
     deep = shown(view.detail(dataclasses.replace(DETAIL, summary=others), SUPPORTED, LINK, NOW))
     assert (MANAGE in deep, ROTATE in deep) == (True, False)
     kept = dataclasses.replace(others, token_kept=True)
@@ -767,3 +767,52 @@ def test_a_gateway_in_order_has_nothing_to_do() -> None:
     told = sections_of(dataclasses.replace(DETAIL, heartbeat=fine, conditions=()))
     assert told[0] == "🔵 *no trouble seen*: 2 of 2 pods: ready."
     assert "What to do" not in "\n".join(told)
+
+
+def test_a_table_ends_with_the_gateway_to_look_at_first() -> None:
+    crashing = Attention(BROKEN, Sign.CRASHING, "It crashes.")
+    found = fleet.overview(
+        rows(summary("west/dev/fine"), summary("west/dev/bad", crashing)), {}, NOW
+    )
+    assert "Start with *bad*: `/gateway status west/dev/bad`" in shown(found)
+    well = shown(fleet.overview(rows(summary("west/dev/fine")), {}, NOW))
+    assert "In depth: `/gateway status west/dev/fine`" in well
+    assert "Start with" not in well
+    nothing = fleet.overview(
+        rows(summary("west/dev/fine")), {}, NOW, fleet.Page(selection=Selection(attention=True))
+    )
+    assert "/gateway status" not in shown(nothing)
+
+
+def test_a_token_that_expires_names_the_command_that_renews_it_wherever_the_gateway_is_shown() -> (
+    None
+):
+    soon = Attention(SOON, Sign.TOKEN_EXPIRES, "Its token expires in 2 days.")
+    ours = summary("west/dev/edge-1", soon, token_expires_at=NOW + 2 * 86_400)
+    theirs = dataclasses.replace(ours, managed_by="Helm")
+    for each, command, button in (
+        (ours, "Renew it: `/gateway rotate west/dev/edge-1`.", ROTATE),
+        (theirs, "Keep its token valid: `/gateway manage-token west/dev/edge-1`.", MANAGE),
+    ):
+        assert command in shown(fleet.overview(rows(each), {}, NOW))
+        deep = dataclasses.replace(DETAIL, summary=each)
+        assert button in shown(view.detail(deep, SUPPORTED, LINK, NOW))
+
+
+def test_a_status_says_that_nothing_is_to_be_done_only_where_nothing_is_wrong() -> None:
+    well = dataclasses.replace(
+        DETAIL,
+        summary=summary("west/dev/edge-1"),
+        heartbeat=Heartbeat("no trouble seen", "2 of 2 pods: ready"),
+        conditions=(),
+        unread=(),
+    )
+    assert "No action is needed." in shown(view.detail(well, SUPPORTED, LINK, NOW))
+    soon = Attention(SOON, Sign.TOKEN_EXPIRES, "Its token expires in 2 days.")
+    for wrong in (
+        dataclasses.replace(well, summary=summary("west/dev/edge-1", soon)),
+        dataclasses.replace(well, summary=summary("west/dev/edge-1", stale="It does not answer.")),
+        dataclasses.replace(well, unread=("Its Events are not told.",)),
+        dataclasses.replace(well, heartbeat=Heartbeat("degraded", "1 of 2 pods: x")),
+    ):
+        assert "No action is needed" not in shown(view.detail(wrong, SUPPORTED, LINK, NOW))

@@ -48,7 +48,7 @@ def test_each_tag_has_its_support_and_how_many_gateways_run_it() -> None:
     shown = said()
     assert shown.index("`2.12.1`") < shown.index("`2.11.1`") < shown.index("`v2`")
     assert "newest" in line(shown, "2.12.1")
-    assert line(shown, "2.11.1") == "`2.11.1`  supported, superseded by 2.11.2 · *2 gateways*"
+    assert line(shown, "2.11.1") == "`2.11.1`  supported, 2.11.2 is newer · *2 gateways*"
     assert "not for production" in line(shown, "v2")
     assert "preview, unsupported" in line(shown, "v2-preview")
 

@@ -297,8 +297,9 @@ def test_a_freeze_that_refuses_names_the_gateway_and_the_command_that_overrides_
     verb = next(verb for verb in VERBS if verb.name == "deploy")
     told = errors.trouble(error, partial(retyped, verb, "edge-2", {"tag": "2.12.1"}))
     said = "\n".join(str(block) for block in told.blocks)
-    assert f"Change freeze on 🔶 production-east until {text.date(until.timestamp())}" in said
-    assert "Nothing was changed on `east/prod/edge-2`" in said
+    where = "east/prod/edge-2 (🔶 production-east)"
+    assert f"Nothing changed: {where} is frozen until {text.date(until.timestamp())}" in said
+    assert "Reason: Quarter-end close." in said
     command = '/gateway deploy edge-2 --tag=2.12.1 --break-glass="write why this cannot wait"'
     assert f"`{command}`" in said
     assert parse(command, VERBS, "/gateway").options["break-glass"] == "write why this cannot wait"
@@ -425,3 +426,10 @@ def test_the_form_calls_nothing_optional_that_it_needs(file: SpecFile) -> None:
             SpecFile.GIVEN: ["Without a spec file"],
         }[file]
     )
+
+
+def test_logs_that_are_read_once_say_how_to_follow_them() -> None:
+    told = logs_view.ReadSoFar(pods=("a",), follow="/gateway logs west/dev/edge-1 --follow")
+    said = str(logs_view.lines((), told)[0].blocks)
+    assert "No new lines come here. To follow them: `/gateway logs west/dev/edge-1 --follow`" in said
+    assert "--follow" not in str(logs_view.lines((), logs_view.ReadSoFar(pods=("a",)))[0].blocks)
