@@ -119,7 +119,8 @@ def _line(action: Action, event: Event, environment: Environment | None = None) 
         if policy.by == "approvers":
             return (
                 f"{_asked(action, environment)}\n{asked} {mentions(policy.approvers)}: please look at "
-                f"the plan at the top of this thread, and approve or deny it there. Open until {date(action.expires_at)}."
+                f"the plan at the top of this thread, and approve or deny it there. "
+                f"Open until {date(action.expires_at)}."
             )
         return asked
     if event.name == "break-glass":

@@ -322,9 +322,7 @@ def test_a_token_that_expires_says_how_it_is_renewed_by_the_settings() -> None:
     for rotations in (rotating("off", 7), {}):
         assert said(rotations).endswith("It is not renewed automatically: rotate it.")
     theirs = said({}, managed_by="Helm")
-    assert theirs.endswith(
-        "To have the bot keep it valid: `/gateway manage-token west/dev/edge-1`"
-    )
+    assert theirs.endswith("To have the bot keep it valid: `/gateway manage-token west/dev/edge-1`")
     assert "does not change a StatefulSet" in said({}, kind="StatefulSet")
 
 
@@ -435,7 +433,10 @@ def test_whatever_needs_attention_says_what_to_do_about_it() -> None:
     unknown = Attention(WRONG, Sign.ROLLOUT_FAILED, "Its rollout failed.")
     several = (
         (summary("edge-1", "dev", DOWN, missing), "Check that the tag exists"),
-        (summary("edge-2", "dev", CRASHING), "Read the log from before the last restart: `/gateway logs west/dev/edge-2 --previous`"),
+        (
+            summary("edge-2", "dev", CRASHING),
+            "Read the log from before the last restart: `/gateway logs west/dev/edge-2 --previous`",
+        ),
         (summary("edge-3", "dev"), "Check DNS, proxy and firewall between the pods and Azure."),
         (summary("edge-4", "dev", unknown), "`/gateway status west/dev/edge-4` says more."),
     )
