@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from deploy.access import Environment, environment_of
 from deploy.gateway import GatewayRef
@@ -33,12 +34,12 @@ class Row:
     environment: str
     production: bool = False
 
-    @property
+    @cached_property
     def state(self) -> str:
         """What is said of it in a word."""
         return self.summary.state(self.seen.heartbeat.level)
 
-    @property
+    @cached_property
     def urgency(self) -> int:
         """How soon somebody should look at it; 0 where nothing is known against it."""
         if self.summary.down:
@@ -65,7 +66,7 @@ class Selection:
             (not self.environment or row.environment == self.environment)
             and (not self.cluster or row.summary.ref.cluster == self.cluster)
             and (not self.attention or row.urgency > 0)
-            and self.text.lower() in _words(row)
+            and (not self.text or self.text.lower() in _words(row))
         )
 
 

@@ -155,8 +155,8 @@ def _attention(urgent: Sequence[Row], needing: int, home: Home) -> list[Block]:
     ]
     left = needing + len(home.failed) - len(rows)
     found = _bounded(words.ATTENTION, rows, left, "status --attention")
-    quiet = not home.failed and any(row.production for row in home.rows)
-    if found and quiet and not any(row.production and _urgency(row) > 0 for row in home.rows):
+    outage = any(row.production and _urgency(row) > 0 for row in home.rows)
+    if found and not (home.failed or outage):
         found.insert(1, context(words.NOT_PRODUCTION))
     return found
 

@@ -5,11 +5,11 @@ from deploy.health.fleet import Row
 from deploy.observed.causes import remedy_in
 from handlers.views.renewals import OFFERS
 from handlers.views.words import fleet as fleet_words
+from handlers.views.words import incidents
 from handlers.views.words import status as words
 
 _BY_WORDS = (Sign.NOT_RUNNING, Sign.NO_NEW_PODS)
 """Findings in Kubernetes' own words, which tell the cause."""
-_LINKS = ("cut off", "denied")
 
 
 def next_step(row: Row) -> str:
@@ -25,8 +25,8 @@ def next_step(row: Row) -> str:
         return known
     if s.has(Sign.CRASHING):
         return words.REMEDIES[Sign.CRASHING].format(ref=s.ref)
-    if level in _LINKS and level in words.REMEDIES:
-        return words.REMEDIES[level].format(ref=s.ref)
+    if level in incidents.REMEDIES:
+        return incidents.REMEDIES[level]
     return fleet_words.look_at(str(s.ref))
 
 

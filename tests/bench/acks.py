@@ -23,7 +23,7 @@ import yaml
 
 from bot.sandbox.valkey import Valkey
 from handlers.views import deploy_modal
-from tests.bench.beds import end, spawned
+from tests.bench.beds import end, of_the_lock, spawned
 from tests.bench.results import Result, milliseconds
 from tests.support.ports import free_port
 from tests.support.processes import ROOT, line_of
@@ -87,7 +87,7 @@ class Bed:
         """The bot, or the empty app, for the length of the block."""
         peer = ["-m", "tests.bench.empty_app", self._settings]
         bot = ["-m", "bot", "run", "--config", self._settings, "--log-level", "error"]
-        process = spawned(bot if ours else peer, self._environment)
+        process = spawned(bot if ours else peer, self._environment, of_the_lock())
         try:
             while not line_of(process).startswith("ready"):
                 pass

@@ -84,7 +84,7 @@ class Bot:
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         began = time.perf_counter()
-        self._process = spawned(arguments, environment)
+        self._process = spawned(arguments, environment, of_the_lock())
         while not line_of(self._process).startswith("ready"):
             pass
         self.took = time.perf_counter() - began
@@ -126,10 +126,18 @@ def bed(change: Callable[[dict[str, Any]], object] = lambda world: None) -> Iter
         yield Bed(directory, running, path)
 
 
-def spawned(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+def of_the_lock() -> str:
+    """A Python that has the image's packages and no others, as `make bench` installs it."""
+    installed = Path(sys.prefix) / "image/bin/python"
+    return str(installed) if installed.exists() else sys.executable
+
+
+def spawned(
+    arguments: Sequence[str], environment: Mapping[str, str], python: str = sys.executable
+) -> subprocess.Popen[str]:
     """A Python process whose standard output is read."""
     return subprocess.Popen(
-        [sys.executable, *arguments],
+        [python, *arguments],
         cwd=ROOT,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,

@@ -7,14 +7,13 @@ is resident memory some seconds after the bot is ready or has counted the gatewa
 
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench.beds import Bed, Bot, bed, sees
+from tests.bench.beds import Bed, Bot, bed, of_the_lock, sees
 from tests.bench.results import Result, milliseconds
 from tests.bench.status import fill, median, plane_in
 from tests.support.control_plane import ControlPlane
@@ -76,7 +75,7 @@ def _memory(what: str, ours: float, peer: float, most: float) -> Result:
 
 
 def _python(*arguments: str) -> None:
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, check=True)
+    done = subprocess.run([of_the_lock(), *arguments], cwd=ROOT, capture_output=True, check=True)
     assert done.returncode == 0
 
 

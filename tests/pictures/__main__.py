@@ -72,7 +72,9 @@ def _taken(scene: Scene, demo: Demo, browser: Browser) -> bool:
 def _take(demo: Demo, browser: Browser, shown: Shown, size: tuple[int, int], path: Path) -> None:
     with page_of(browser, size) as page:
         page.goto(f"{demo.url}/?user={shown.who}&{_address(shown)}")
-        if shown.message is not None:
+        if shown.surface == "thread":
+            what = page.locator("#pane .messages")
+        elif shown.message is not None:
             what = page.locator(f"article[data-ts='{shown.message['ts']}']").last
         else:
             what = page.locator(".home" if shown.surface == "home" else ".dialog .body")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tests.support.demo import Message, Stage, broken, request_id, words
 from tests.support.waiting import until
@@ -11,12 +11,13 @@ from tests.support.waiting import until
 
 @dataclass(frozen=True)
 class Shown:
-    """A message as `who` sees it in `channel`; without one it is who's Home, or an open form."""
+    """A message as `who` sees it in `channel`, or the `thread` it stands in; without one it is who's Home,
+    or an open form."""
 
     who: str
     message: Message | None = None
     channel: str = "gateway-ops"
-    surface: str = "message"
+    surface: Literal["message", "thread", "form", "home"] = "message"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,12 @@ def _denied(stage: Stage) -> Iterator[Shown]:
 
 
 def _answer(
-    who: str, text: str, pattern: str, *, ephemeral: bool | None = None
+    who: str,
+    text: str,
+    pattern: str,
+    *,
+    ephemeral: bool | None = None,
+    surface: Literal["message", "thread"] = "message",
 ) -> Callable[[Stage], Any]:
     @contextmanager
     def shown(stage: Stage) -> Iterator[Shown]:
@@ -113,7 +119,7 @@ def _answer(
             message = person.sees(pattern, ephemeral=ephemeral)
             return message if message["ts"] not in before else None
 
-        yield Shown(who, until(new, f"an answer to {text!r}"))
+        yield Shown(who, until(new, f"an answer to {text!r}"), surface=surface)
 
     return shown
 
@@ -213,7 +219,7 @@ SCENES = (
         "logs",
         "Logs",
         "`/gateway logs legacy-9`",
-        _answer("ana", "logs legacy-9 --tail 8", "lines of the logs of"),
+        _answer("ana", "logs legacy-9 --tail 8", "lines of the logs of", surface="thread"),
     ),
     Scene(
         "expiring",

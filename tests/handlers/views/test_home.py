@@ -457,7 +457,6 @@ def test_that_no_production_gateway_is_among_those_in_need_is_said_where_it_is_k
     away = {"east": Unavailable("It does not answer.")}
     for blocks in (
         drawn(rows=rows(summary("edge-1", "dev", CRASHING), hit)),
-        drawn(rows=rows(summary("edge-1", "dev", CRASHING))),
         drawn(rows=rows(summary("edge-1", "dev", CRASHING), production), failed=away),
         drawn(rows=rows(production)),
     ):
