@@ -185,8 +185,8 @@ _TABLE: tuple[_Line, ...] = (
         r"toomanyrequests|failed to do request|no such host|i/o timeout|connection refused|"
         r"TLS handshake timeout|deadline exceeded",
         "The image's registry does not answer the nodes.",
-        "Kubernetes keeps trying: an outage of the registry ends this by itself. If it does not, check DNS, "
-        "proxy and firewall between the nodes and the registry.",
+        "Kubernetes tries again until the registry answers. If that takes long, check DNS, proxy and "
+        "firewall between the nodes and the registry.",
         _PULL,
     ),
     _Line(

@@ -813,6 +813,6 @@ def test_a_status_says_that_nothing_is_to_be_done_only_where_nothing_is_wrong() 
         dataclasses.replace(well, summary=summary("west/dev/edge-1", soon)),
         dataclasses.replace(well, summary=summary("west/dev/edge-1", stale="It does not answer.")),
         dataclasses.replace(well, unread=("Its Events are not told.",)),
-        dataclasses.replace(well, heartbeat=Heartbeat("degraded", "1 of 2 pods: x")),
+        dataclasses.replace(well, heartbeat=Heartbeat("cut off", "1 of 2 pods: x")),
     ):
         assert "No action is needed" not in shown(view.detail(wrong, SUPPORTED, LINK, NOW))
