@@ -17,7 +17,8 @@ from deploy.actions.connection import connect
 from deploy.gateway import GatewayRef
 from deploy.health.levels import Levels
 from handlers import home
-from tests.bench.status import FACTS, Row, cached, fill, median, plane_in
+from tests.bench.filling import fill
+from tests.bench.status import FACTS, Row, cached, median, plane_in
 from tests.support import actions
 from tests.support.actions import by_approvers
 from tests.support.changes import Changes

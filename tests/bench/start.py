@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.beds import Bed, Bot, bed, of_the_lock, sees
+from tests.bench.filling import fill
 from tests.bench.results import Result, milliseconds
-from tests.bench.status import fill, median, plane_in
+from tests.bench.status import median, plane_in
 from tests.support.control_plane import ControlPlane
 from tests.support.processes import ROOT
 

@@ -4,14 +4,12 @@ On the real control plane where one was built, else on the sandbox's cluster. ku
 include its process start, the bot's do not: it is already running.
 """
 
-import base64
 import contextlib
 import gc
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,17 +25,15 @@ from deploy.kube.connection import Connection, Timeouts
 from deploy.kube.transport import connect_with_kubeconfig
 from deploy.waits import Waits
 from handlers.views import fleet
+from tests.bench.filling import NAMESPACE, fill
 from tests.bench.results import Result, milliseconds
 from tests.support.control_plane import ControlPlane, Process, built
-from tests.support.kube_api import MERGE, KubeApi
 from tests.support.kubectl import Kubectl
 from tests.support.running_cluster import RunningCluster
-from tests.support.waiting import until
 
 GATEWAYS = 200
 PODS = 5
 COLD_REACH, WARM_REACH = 0.05, 0.01
-_NAMESPACE = "bench"
 _TAGS = ("2.10.0", "2.11.1", "2.12.1")
 FACTS = ("get", "deployments,pods,secrets", "-A", "-o", "json")
 """Only whole objects tell which Secret a pod's token is from, when it expires, and the last exit."""
@@ -95,7 +91,7 @@ def plane_in(directory: Path) -> Iterator[ControlPlane]:
     """A real control plane where one was built, else the sandbox's cluster."""
     binary = built()
     if binary is None:
-        with RunningCluster(directory, namespaces=(_NAMESPACE,)) as running:
+        with RunningCluster(directory, namespaces=(NAMESPACE,)) as running:
             yield ControlPlane(running.kubeconfig(), "west")
         return
     process = Process(binary, directory / "plane")
@@ -169,69 +165,6 @@ def shown(cache: ClusterCache, levels: Levels, gateways: int = GATEWAYS, pods: i
     assert sum(len(gateway.pods) for gateway in snapshot.gateways) == gateways * pods
     assert all(row.summary.token_expires_at for row in found)
     fleet.overview(found, {}, now)
-
-
-def fill(plane: ControlPlane, gateways: int = GATEWAYS, pods: int = PODS) -> None:
-    """So many gateways of so many pods that run."""
-    api = KubeApi(plane.kubeconfig, plane.context)
-    api.request("POST", "/api/v1/namespaces", {"metadata": {"name": _NAMESPACE}})
-    core = f"/api/v1/namespaces/{_NAMESPACE}"
-    with contextlib.suppress(AssertionError):
-        until(lambda: api.request("GET", f"{core}/serviceaccounts/default").status == 200, "it", 30)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: _install(api, number, pods), range(gateways)))
-        wanted = gateways * pods
-        until(lambda: len(api.items(f"{core}/pods")) == wanted, f"{wanted} pods", 300 + wanted / 4)
-        names = [pod["metadata"]["name"] for pod in api.items(f"{core}/pods")]
-        list(pool.map(lambda name: _run(api, f"{core}/pods/{name}"), names))
-
-
-def _install(api: KubeApi, number: int, pods: int) -> None:
-    name = f"edge-{number}"
-    token = f"GatewayKey {name}&203001010000&c2lnbmF0dXJlLW9mLWEtdG9rZW4="
-    labels = {"app.kubernetes.io/managed-by": "gateway-bot"}
-    secret = {
-        "metadata": {"name": f"{name}-token", "labels": labels},
-        "immutable": True,
-        "data": {"value": base64.b64encode(token.encode()).decode()},
-    }
-    api.create(f"/api/v1/namespaces/{_NAMESPACE}/secrets", secret)
-    reference = {"secretKeyRef": {"name": f"{name}-token", "key": "value"}}
-    container = {
-        "name": name,
-        "image": "mcr.microsoft.com/azure-api-management/gateway:2.11.1",
-        "env": [{"name": "config.service.auth", "valueFrom": reference}],
-        "readinessProbe": {"httpGet": {"path": "/status-0123456789abcdef", "port": 8080}},
-        "resources": {"requests": {"cpu": "1", "memory": "1Gi"}},
-    }
-    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
-    spec = {"replicas": pods, "selector": {"matchLabels": {"app": name}}, "template": template}
-    deployment = {"metadata": {"name": name}, "spec": spec}
-    api.create(f"/apis/apps/v1/namespaces/{_NAMESPACE}/deployments", deployment)
-
-
-def _run(api: KubeApi, path: str) -> None:
-    """A pod's status as a kubelet writes it."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    name = path.rpartition("/")[2].rsplit("-", 2)[0]
-    kinds = ("Initialized", "Ready", "ContainersReady", "PodScheduled")
-    status = {
-        "phase": "Running",
-        "podIP": "10.1.2.3",
-        "startTime": now,
-        "conditions": [{"type": k, "status": "True", "lastTransitionTime": now} for k in kinds],
-        "containerStatuses": [
-            {
-                "name": name,
-                "ready": True,
-                "restartCount": 0,
-                "image": "mcr.microsoft.com/azure-api-management/gateway:2.11.1",
-                "imageID": "",
-                "state": {"running": {"startedAt": now}},
-            }
-        ],
-    }
-    api.request("PATCH", f"{path}/status", {"status": status}, MERGE)
 
 
 def median(work: Callable[[], object], times: int) -> float:

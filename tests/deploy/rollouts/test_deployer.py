@@ -188,7 +188,7 @@ def test_an_image_that_cannot_be_pulled_says_which_pods_and_that_the_old_ones_se
     assert outcome.happened.startswith("The rollout did not finish: 0 of 2 pods ready")
     assert "ImagePullBackOff" in outcome.meaning or "ErrImagePull" in outcome.meaning
     assert "2 pods of the previous version still serve traffic." in outcome.meaning
-    assert "tag" in outcome.remedy
+    assert "registry" in outcome.remedy
     (bad,) = [pod for pod in run.states[-1]["pods"] if not pod["ready"]]
     assert bad["trouble"]
     assert bad["event"]
