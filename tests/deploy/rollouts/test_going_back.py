@@ -57,7 +57,7 @@ def test_the_version_before_comes_back_whole_and_its_pods_never_stop(bench: Benc
     assert outcome.happened.endswith("so 2.11.1 is back: 2 of 2 pods ready.")
     assert "ImagePull" in outcome.meaning
     assert "registry" in outcome.remedy
-    assert Cause.PULL in run.steps
+    assert Cause.REGISTRY in run.steps
     until(lambda: pods(bench) == before, "the pods of the other version to be gone")
     assert bench.deployment()["spec"]["template"]["spec"] == image
     assert bench.bed.cluster.list("HorizontalPodAutoscaler", "dev") == []
