@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FloatRect, Locator, expect
 
 from bot.sandbox.world import DEMO
 from tests.pictures.scenes import SCENES, Scene, Shown
@@ -72,9 +72,7 @@ def _taken(scene: Scene, demo: Demo, browser: Browser) -> bool:
 def _take(demo: Demo, browser: Browser, shown: Shown, size: tuple[int, int], path: Path) -> None:
     with page_of(browser, size) as page:
         page.goto(f"{demo.url}/?user={shown.who}&{_address(shown)}")
-        if shown.surface == "thread":
-            what = page.locator("#pane .messages")
-        elif shown.message is not None:
+        if shown.message is not None:
             what = page.locator(f"article[data-ts='{shown.message['ts']}']").last
         else:
             what = page.locator(".home" if shown.surface == "home" else ".dialog .body")
@@ -86,8 +84,23 @@ def _take(demo: Demo, browser: Browser, shown: Shown, size: tuple[int, int], pat
         around = _AROUND_FORM if shown.surface == "form" else _AROUND
         page.set_viewport_size({"width": width, "height": max(height + around, size[1])})
         page.mouse.move(0, 0)
-        dialog = page.get_by_role("dialog") if shown.surface == "form" else what
-        path.write_bytes(shrunk(page, dialog.screenshot(animations="disabled")))
+        if shown.surface == "thread":
+            taken = page.screenshot(
+                animations="disabled", clip=_around(page.locator("#pane article"))
+            )
+        else:
+            dialog = page.get_by_role("dialog") if shown.surface == "form" else what
+            taken = dialog.screenshot(animations="disabled")
+        path.write_bytes(shrunk(page, taken))
+
+
+def _around(messages: Locator) -> FloatRect:
+    """From the first of them to the last."""
+    first, last = messages.first.bounding_box(), messages.last.bounding_box()
+    assert first is not None
+    assert last is not None
+    height = last["y"] + last["height"] - first["y"]
+    return {"x": first["x"], "y": first["y"], "width": first["width"], "height": height}
 
 
 def _address(shown: Shown) -> str:
