@@ -184,9 +184,9 @@ _TABLE: tuple[_Line, ...] = (
         r"\b5\d\d (Internal Server Error|Bad Gateway|Service Unavailable|Gateway Timeout)|429 Too Many|"
         r"toomanyrequests|failed to do request|no such host|i/o timeout|connection refused|"
         r"TLS handshake timeout|deadline exceeded",
-        "The image's registry does not answer the nodes.",
-        "Kubernetes tries again until the registry answers. If that takes long, check DNS, proxy and "
-        "firewall between the nodes and the registry.",
+        "The image's registry cannot be used now.",
+        "Wait: Kubernetes tries again until the registry works. If that takes long, check its status, "
+        "and DNS, proxy and firewall between the nodes and it.",
         _PULL,
     ),
     _Line(

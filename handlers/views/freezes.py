@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from deploy.access import Environment, Freeze
 from deploy.actions.pauses import Pause
 from handlers.views import pauses as pause_view
+from handlers.views.places import named
 from handlers.views.reply import Reply
 from handlers.views.text import context, cut, date, escape
 from handlers.views.words import freezes as words
@@ -20,7 +21,7 @@ Freezes = Sequence[tuple[Environment, Freeze]]
 
 def line(environment: Environment, freeze: Freeze, now: float) -> str:
     """One freeze at that moment (epoch seconds)."""
-    name, reason = escape(environment.name), escape(given(cut(freeze.reason, 200)))
+    name, reason = escape(named(environment)), escape(given(cut(freeze.reason, 200)))
     starts, until = freeze.starts.timestamp(), date(freeze.ends.timestamp())
     if starts > now:
         return words.will_freeze(name, date(starts), until, reason)

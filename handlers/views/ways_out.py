@@ -8,6 +8,7 @@ import json
 
 from deploy.actions.action import Action
 from deploy.changes.kinds import DELETE, ROLLBACK
+from deploy.observed.causes import Cause
 from deploy.rollouts.ways_out import (
     FAILED,
     Stuck,
@@ -56,9 +57,10 @@ def of_running(action: Action, title: str, carried: str) -> list[Block]:
     buttons: list[Block | None] = []
     if rolls_back(action):
         label = f"Stop and roll back: {title}"
-        # Of all ways out the one that most people want.
         back = _stop_and(words.ROLL_BACK, ROLL_BACK, label, ROLLBACK, carried)
-        buttons.append({**back, "style": "primary"})
+        # The button that stands out says the same as the remedy, which is to wait for a registry.
+        waits = found.cause == Cause.REGISTRY
+        buttons.append(back if waits else {**back, "style": "primary"})
     if is_first(action):
         label = f"Stop and delete: {title}"
         buttons.append(_stop_and(words.DELETE, STOP_AND_DELETE, label, DELETE, carried))

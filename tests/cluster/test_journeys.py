@@ -152,7 +152,7 @@ def test_an_image_that_cannot_be_pulled_is_told_while_it_rolls_out_and_at_the_en
         plan = ana.plans("deploy store-7 --to west/dev --tag 2.12.0 --replicas 2 --deadline 30")
         ana.clicks(plan, "Confirm")
         ana.sees_at(
-            plan, "Stuck: the image's registry does not answer.*(ErrImagePull|ImagePullBackOff)"
+            plan, "Stuck: the image's registry cannot be used.*(ErrImagePull|ImagePullBackOff)"
         )
         failed = words(ana.sees_at(plan, "The rollout did not finish", 150))
     assert "still serve" in failed

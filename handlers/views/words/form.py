@@ -5,6 +5,7 @@ from typing import Any
 
 from deploy.access import Environment, Freeze
 from deploy.health.status import GatewaySummary
+from handlers.views.places import named
 from handlers.views.text import date, escape
 from handlers.views.words.reasons import given
 
@@ -23,10 +24,10 @@ def frozen(environment: Environment, freeze: Freeze, command: str, overridden: b
     how = (
         "This request overrides it."
         if overridden
-        else f'To override it, type `{escape(command)} deploy … --break-glass "why this cannot wait"`.'
+        else f'To override it, type `{escape(command)} deploy … --break-glass="why this cannot wait"`.'
     )
     return (
-        f":snowflake: *{escape(environment.name)} is frozen* until {until}: "
+        f":snowflake: *{escape(named(environment))} is frozen* until {until}: "
         f"{escape(given(freeze.reason))} The freeze holds only there. {how}"
     )
 

@@ -283,7 +283,7 @@ def test_a_freeze_is_seen_before_anything_is_refused(monkeypatch: pytest.MonkeyP
     form = Form(monkeypatch, summary("west/prod"))
     form.freezes = ((PRODUCTION, FREEZE),)
     shown = said(form.opened())
-    assert ":snowflake: *production is frozen* until <!date^" in shown
+    assert ":snowflake: *🔶 production is frozen* until <!date^" in shown
     assert "Year end" in shown
     assert "/gateway deploy … --break-glass" in shown
     overriding = said(form.opened("edge-1", **{"break-glass": "it is down"}))

@@ -303,3 +303,10 @@ def test_every_kind_has_said_whether_a_rollback_undoes_it() -> None:
     assert {kind.name for kind in KINDS} == set(KIND_WORDS)
     undone = {kind for kind, words in KIND_WORDS.items() if words.rolls_back}
     assert undone == {"deploy", "rollback"}
+
+
+def test_the_way_back_stands_out_unless_waiting_is_what_helps() -> None:
+    assert buttons(stuck())["Roll back…"]["style"] == "primary"
+    away = {**STUCK, "cause": Cause.REGISTRY.value}
+    progress = {"desired": 2, "ready": 0, "old": 2, "pods": [POD], "stuck": away}
+    assert "style" not in buttons(stuck(progress=progress))["Roll back…"]
