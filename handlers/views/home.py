@@ -37,6 +37,7 @@ from handlers.views.text import (
     section,
 )
 from handlers.views.words import home as words
+from handlers.views.words import status as status_words
 from handlers.views.words.evidence import brief, of_link, sentence
 
 REVIEW, MORE, MENU, REFRESH = "home_review", "home_more", "home_menu", "home_refresh"
@@ -191,7 +192,7 @@ def _trouble(row: Row, home: Home) -> str:
         expired = told and summary.findings[0].sign is Sign.TOKEN_EXPIRED
         lines[:1] = [*([] if expired else lines[:1]), _token_expires(row, home)]
     if step := next_step(row):
-        lines.append(words.to_do(escape(step)))
+        lines.append(status_words.to_do(escape(step)))
     return "\n".join([f"{title}  {_place(row)}", *lines])
 
 

@@ -1,5 +1,7 @@
 """What is said of change freezes before they refuse anything."""
 
+from handlers.views.words.status import to_do
+
 REASON = "write why this cannot wait"
 """In place of the reason of a command that overrides a freeze."""
 
@@ -16,8 +18,8 @@ def because(reason: str) -> str:
 
 def override(command: str) -> str:
     """What to do: wait, or the command that does it all the same."""
-    return (
-        "*What to do*  Run the command again after that. In an emergency, override the freeze: write your reason "
+    return to_do(
+        "Run the command again after that. In an emergency, override the freeze: write your reason "
         "between the quotation marks. The channel sees it.\n"
         f"`{command}`"
     )

@@ -87,11 +87,6 @@ def token_expires(when: str, renewal: str, *, expired: bool) -> str:
     return f"Its token {'expired' if expired else 'expires'} {when}. {renewal}"
 
 
-def to_do(step: str) -> str:
-    """What to do about a gateway that needs attention."""
-    return f"*What to do*  {step}"
-
-
 def renewed_automatically(when: str, *, frozen: bool, asked: Sequence[str]) -> str:
     """By the bot alone, then; or now, where that moment is over. `frozen` says that a freeze ends then;
     approvers of the environments `asked` may have to approve it."""
