@@ -14,6 +14,7 @@ BESIDE = {
     "beds",
     "canned",
     "empty_app",
+    "filling",
     "growing",
     "profiled",
     "results",

@@ -1,5 +1,6 @@
 """Real servers for tests, and a proxy that loses replies."""
 
+import select
 import shutil
 import socket
 import subprocess
@@ -114,14 +115,20 @@ class LosingProxy:
     def _serve(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as server:
             server.connect(self._upstream)
+            asked = b""
             while True:
-                command = client.recv(1 << 20)
-                if not command:
-                    return
-                self.trips += 1
-                server.sendall(command)
-                reply = server.recv(1 << 20)
-                if self.lose and self.match in command:
-                    self.lose -= 1
-                    return
-                client.sendall(reply)
+                # A long command, or a long answer, comes in several pieces.
+                for ready in select.select([client, server], [], [])[0]:
+                    piece = ready.recv(1 << 20)
+                    if not piece:
+                        return
+                    if ready is client:
+                        self.trips += not asked
+                        asked += piece
+                        server.sendall(piece)
+                        continue
+                    if self.lose and self.match in asked:
+                        self.lose -= 1
+                        return
+                    asked = b""
+                    client.sendall(piece)

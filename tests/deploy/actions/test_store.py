@@ -195,6 +195,19 @@ def test_a_lost_reply_changes_nothing_about_the_outcome(
     proxy.close()
 
 
+def test_what_comes_in_several_pieces_passes_the_proxy_that_loses_replies(
+    server: Valkey, tmp_path: Path
+) -> None:
+    proxy = LosingProxy(server.url, tmp_path)
+    client, long = connect(proxy.url, timeout=2, retries=0), "x" * 5_000_000
+    client.ping()
+    before = proxy.trips
+    client.set("long", long)
+    assert client.get("long") == long
+    assert proxy.trips == before + 2
+    proxy.close()
+
+
 def test_flushed_scripts_and_a_killed_server_lose_nothing(
     store: ActionStore, server: Valkey
 ) -> None:
