@@ -47,12 +47,8 @@ T = TypeVar("T")
 Renewal = Literal["rotate", "manage"]
 """How this bot gives a gateway a new token: by a rotation, or by keeping what others deploy valid."""
 
-_MENDED_BY_TOKEN = (
-    Sign.TOKEN_REFUSED,
-    Sign.TOKEN_SUSPECTED,
-    Sign.TOKEN_EXPIRED,
-    Sign.TOKEN_EXPIRES,
-)
+MENDED_BY_TOKEN = (Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
+"""Findings that a new token mends."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +134,11 @@ class GatewaySummary:
 
     @property
     def renewable(self) -> bool:
-        """Whether a new token mends what is found of it, and this bot can give it one."""
-        mends = self.has(*_MENDED_BY_TOKEN)
+        """Whether a new token mends what is found of it, and this bot can give it one. One that only
+        expires soon is renewed as its environment says, but nobody renews that of others."""
+        mends = self.has(*MENDED_BY_TOKEN) or (
+            self.renewal == "manage" and self.has(Sign.TOKEN_EXPIRES)
+        )
         return self.manageable and mends and not self.has(Sign.TOKEN_MISSING)
 
     def weighed(self, refusal: Refusal | None) -> "GatewaySummary":

@@ -58,7 +58,6 @@ OF_VERSION = frozenset(
         Cause.ARCHITECTURE,
         Cause.PULL_SECRET,
         Cause.IMAGE,
-        Cause.REGISTRY,
         Cause.PULL,
         Cause.ROOT,
         Cause.CONFIGURATION,

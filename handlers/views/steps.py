@@ -2,6 +2,7 @@
 
 from deploy.health.attention import Attention, Sign
 from deploy.health.fleet import Row
+from deploy.health.status import MENDED_BY_TOKEN
 from deploy.observed.causes import remedy_in
 from handlers.views.renewals import OFFERS
 from handlers.views.words import fleet as fleet_words
@@ -18,7 +19,7 @@ def next_step(row: Row) -> str:
     s, level = row.summary, row.seen.heartbeat.level
     if row.urgency <= 0:
         return ""
-    if s.renewable and s.renewal is not None and not s.has(Sign.TOKEN_EXPIRES):
+    if s.renewable and s.renewal is not None and s.has(*MENDED_BY_TOKEN):
         return fleet_words.renew(s.renewal, f"{OFFERS[s.renewal].command} {s.ref}")
     found = next((f for sign in _BY_WORDS for f in s.findings if f.sign is sign), None)
     if found is not None and (known := remedy_in(with_reason(found))):

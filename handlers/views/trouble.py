@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from deploy.annotations import MANAGER
 from deploy.health.attention import BROKEN, Attention, Sign
 from deploy.health.heartbeat import Heartbeat
-from deploy.health.status import ConditionSummary, GatewayDetail, GatewaySummary
+from deploy.health.status import MENDED_BY_TOKEN, ConditionSummary, GatewayDetail, GatewaySummary
 from deploy.observed.causes import OF_VERSION, cause_in, meaning_in, remedy_in
 from deploy.observed.revision_differences import goes_back
 from handlers.views import conditions
@@ -168,8 +168,7 @@ def _remedy(gateway: GatewayDetail, key: str) -> str:
     """What to do about a finding or a level, with the whole command. No command deploys or scales what
     others deploy, nor what an autoscaler scales."""
     s = gateway.summary
-    renews = key in (Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED, Sign.TOKEN_EXPIRED)
-    if renews and s.renewable and s.renewal is not None:
+    if key in MENDED_BY_TOKEN and s.renewable and s.renewal is not None:
         return words.renew(f"{OFFERS[s.renewal].command} {escape(str(s.ref))}")
     if key == Sign.TOKEN_MISSING and not _deployed_here(s):
         return words.RESTORE

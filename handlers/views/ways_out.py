@@ -8,7 +8,7 @@ import json
 
 from deploy.actions.action import Action
 from deploy.changes.kinds import DELETE, ROLLBACK
-from deploy.observed.causes import Cause
+from deploy.observed.causes import OF_VERSION
 from deploy.rollouts.ways_out import (
     FAILED,
     Stuck,
@@ -23,6 +23,7 @@ from handlers.views.reply import Block
 from handlers.views.text import button, confirm, cut, date, escape
 from handlers.views.words import ways_out as words
 from handlers.views.words.kinds import KIND_WORDS
+from handlers.views.words.status import to_do
 
 ROLL_BACK = "action_roll_back"
 STOP_AND_DELETE = "action_stop_and_delete"
@@ -42,7 +43,8 @@ def said(action: Action) -> list[str]:
     found = stuck(action)
     if found is None:
         return []
-    lines = [escape(found.remedy)] if headline(action) else [_waiting(action, found)]
+    remedy = to_do(escape(found.remedy)) if found.remedy else ""
+    lines = [remedy] if headline(action) else [_waiting(action, found)]
     if found.until is not None:
         back = action.plan.on_failure if action.plan else None
         lines.append(words.fails_at(date(found.until, "{time}"), back))
@@ -58,9 +60,8 @@ def of_running(action: Action, title: str, carried: str) -> list[Block]:
     if rolls_back(action):
         label = f"Stop and roll back: {title}"
         back = _stop_and(words.ROLL_BACK, ROLL_BACK, label, ROLLBACK, carried)
-        # The button that stands out says the same as the remedy, which is to wait for a registry.
-        waits = found.cause == Cause.REGISTRY
-        buttons.append(back if waits else {**back, "style": "primary"})
+        # It stands out where it helps: a quota or a registry that is away stays what it is.
+        buttons.append({**back, "style": "primary"} if found.cause in OF_VERSION else back)
     if is_first(action):
         label = f"Stop and delete: {title}"
         buttons.append(_stop_and(words.DELETE, STOP_AND_DELETE, label, DELETE, carried))

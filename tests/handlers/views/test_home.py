@@ -431,6 +431,7 @@ def test_whatever_needs_attention_says_what_to_do_about_it() -> None:
     cut_off = Seen(Heartbeat("cut off", "Azure cannot be reached"), NOW)
     missing = Attention(WRONG, Sign.NOT_RUNNING, f"3 of 3 pods not running: {pull}")
     unknown = Attention(WRONG, Sign.ROLLOUT_FAILED, "Its rollout failed.")
+    refused = Attention(WRONG, Sign.TOKEN_REFUSED, "Azure refuses its token.")
     several = (
         (summary("edge-1", "dev", DOWN, missing), "Check that the tag exists"),
         (
@@ -438,6 +439,7 @@ def test_whatever_needs_attention_says_what_to_do_about_it() -> None:
             "Read the log from before the last restart: `/gateway logs west/dev/edge-2 --previous`",
         ),
         (summary("edge-3", "dev"), "Check DNS, proxy and firewall between the pods and Azure."),
+        (expiring("edge-5", refused, EXPIRES), "Renew it: `/gateway rotate west/dev/edge-5`."),
         (summary("edge-4", "dev", unknown), "`/gateway status west/dev/edge-4` says more."),
     )
     well = Seen(Heartbeat("no trouble seen", "x"), NOW)

@@ -82,7 +82,10 @@ def test_a_rollout_that_gets_stuck_posts_one_line_that_calls_its_requester() -> 
         "the same line however often it is drawn"
     )
     assert told.text.startswith("<@U1> *Deploy edge-1 to west/dev*\n")
-    assert ":warning: *Stuck: the image cannot be pulled.* Check that the tag exists" in told.text
+    assert (
+        ":warning: *Stuck: the image cannot be pulled.* *What to do*  Check that the tag exists"
+        in told.text
+    )
     (inside,) = within(stuck(batch="BATCH2"), ())
     assert inside.text.startswith("*edge-1*: :warning: *Stuck: ")
     assert "<@" not in notes(stuck(automatic=True), (), "C1")[0].text
@@ -305,8 +308,14 @@ def test_every_kind_has_said_whether_a_rollback_undoes_it() -> None:
     assert undone == {"deploy", "rollback"}
 
 
-def test_the_way_back_stands_out_unless_waiting_is_what_helps() -> None:
-    assert buttons(stuck())["Roll back…"]["style"] == "primary"
-    away = {**STUCK, "cause": Cause.REGISTRY.value}
-    progress = {"desired": 2, "ready": 0, "old": 2, "pods": [POD], "stuck": away}
-    assert "style" not in buttons(stuck(progress=progress))["Roll back…"]
+def test_the_way_back_stands_out_where_an_earlier_version_may_be_without_the_cause() -> None:
+    for cause, stands_out in (
+        (Cause.PULL, True),
+        (Cause.CRASH, True),
+        (Cause.REGISTRY, False),
+        (Cause.QUOTA, False),
+    ):
+        found = {**STUCK, "cause": cause.value}
+        progress = {"desired": 2, "ready": 0, "old": 2, "pods": [POD], "stuck": found}
+        back = buttons(stuck(progress=progress))["Roll back…"]
+        assert (back.get("style") == "primary") is stands_out, cause
