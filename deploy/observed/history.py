@@ -40,7 +40,7 @@ class Revision:
 
     `token_secret` is the Secret that its pods read their token from, `restarts` are the marks of
     restarts, and `rest` is what else its pods are made from, as text to compare. `again` says that it
-    was an earlier revision too, and was brought back.
+    was an earlier revision too, and was brought back. `ready` of its `pods` are ready.
     """
 
     number: int
@@ -55,6 +55,7 @@ class Revision:
     restarts: tuple[str, ...] = ()
     rest: str = field(default="", repr=False)
     again: bool = False
+    ready: int = 0
 
 
 def owned_by(replica_set: Manifest, deployment: Manifest) -> bool:
@@ -125,6 +126,7 @@ def _revision(replica_set: Manifest, number: int, *, current: bool) -> Revision:
         restarts=tuple(str(marks.get(key, "")) for key in _RESTARTS),
         rest=_rest(template, used[0] if used else ""),
         again=bool(_annotations(replica_set).get(_EARLIER)),
+        ready=int((replica_set.get("status") or {}).get("readyReplicas", 0)),
     )
 
 

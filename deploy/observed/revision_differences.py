@@ -64,12 +64,13 @@ def difference(before: Revision, after: Revision) -> Difference:
     )
 
 
-def goes_back(known: Iterable[Revision]) -> bool:
-    """Whether there is one to go back to from the current one, and it is known what it was deployed with."""
+def way_back(known: Iterable[Revision]) -> Revision | None:
+    """The one that a rollback of the current one goes to; None where none differs, or where it is not known
+    what that was deployed with."""
     ordered = sorted(known, key=lambda revision: -revision.number)
     now = next((each for each in ordered if each.current), None)
     found = _last_different(now, ordered) if now is not None else None
-    return found is not None and found.spec is not None
+    return found if found is not None and found.spec is not None else None
 
 
 def gone_back_to(

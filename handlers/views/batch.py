@@ -37,6 +37,7 @@ from handlers.views.text import (
     section,
     sections,
 )
+from handlers.views.words import plans as plan_words
 from handlers.views.words import unplanned as unplanned_words
 from handlers.views.words.kinds import KIND_WORDS
 from handlers.views.words.reasons import given
@@ -109,6 +110,7 @@ def _asked(state: BatchState) -> str:
     lines = [f"<@{selection.requester}> asked for this{chosen}."]
     if all(a.state is State.PENDING for a in state.actions):
         lines[0] += " *Nothing has changed yet.*"
+        lines += _effects(state)
     if selection.why:
         lines.append(f"Reason: {escape(given(selection.why))}")
     overriding = [a for a in state.actions if a.policy.break_glass]
@@ -119,6 +121,16 @@ def _asked(state: BatchState) -> str:
             f"{escape(given(overriding[0].policy.break_glass))}"
         )
     return "\n".join(lines)
+
+
+def _effects(state: BatchState) -> list[str]:
+    """What becomes of pods and connections; nothing while some are not planned yet."""
+    plans = [action.plan for action in state.actions if not action.plan.denied]
+    if not plans or not state.batch.planned:
+        return []
+    replaced = sum(plan.restarts_pods for plan in plans)
+    cut = sum(plan.cuts_connections for plan in plans)
+    return [plan_words.of_several(len(plans), replaced, cut)]
 
 
 def _chosen(state: BatchState) -> str:

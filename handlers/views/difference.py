@@ -24,7 +24,7 @@ def difference(plan: Plan) -> str:
     """What changes in a few words, such as `image 2.10.2 → 2.12.1, replicas 2 → 5`; empty where
     nothing on the cluster does."""
     if _has(plan, "Deployment", "create"):
-        return f"new: image {plan.tag}, replicas {replicas_of(plan.spec)}"
+        return f"new gateway: image {plan.tag}, replicas {replicas_of(plan.spec)}"
     if _has(plan, "Deployment", "delete"):
         deleted = sum(change.change == "delete" for change in plan.changes)
         return f"image {plan.tag}, replicas {replicas_of(plan.spec)} → deleted ({counted(deleted, 'object')})"

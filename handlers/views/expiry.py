@@ -320,7 +320,7 @@ def _listed(tracked: Tracked, now: float) -> tuple[str, str]:
         return ":red_circle:", f"expired {date(facts.expires_at)}"
     text = f"expires {date(facts.expires_at)}"
     if not facts.why:
-        sign = ":large_orange_circle:" if tracked.warned is not None else ":large_blue_circle:"
+        sign = ":large_yellow_circle:" if tracked.warned is not None else ":large_blue_circle:"
         return sign, f"{text}{_keeping(tracked)}"
     sign = ":red_circle:" if facts.refused_since is not None else ":warning:"
     return sign, f"{text}. *{escape(cut(facts.why, 200))}*{_mending(tracked)}"
@@ -399,7 +399,7 @@ def _sign(tracked: Tracked) -> str:
     warned = tracked.warned
     if warned == 0:
         return ":red_circle:"
-    return ":large_orange_circle:" if warned and warned <= _BROADCAST else ":hourglass:"
+    return ":large_yellow_circle:" if warned and warned <= _BROADCAST else ":hourglass:"
 
 
 def _over(tracked: Tracked) -> str:

@@ -14,7 +14,7 @@ from deploy.errors import InvalidInput
 from deploy.gateway import GatewayRef
 from deploy.images.names import image_name
 from deploy.observed.history import Revision
-from deploy.observed.revision_differences import difference
+from deploy.observed.revision_differences import difference, way_back
 from handlers.views.places import EnvironmentOf, heading, mark
 from handlers.views.reply import Block, Reply
 from handlers.views.text import (
@@ -231,9 +231,8 @@ def revisions(
     blocks += sections([_revision(*each, last) for each in shown], "\n\n")
     if len(known) > _REVISIONS:
         blocks.append(context(f"… and {counted(len(known) - _REVISIONS, 'more revision')}."))
-    if len(known) > 1:
-        back = f"{escape(command)} rollback {escape(ref.name)}"
-        blocks.append(context(words.roll_back(back)))
+    if told := _next(known, last, f"{escape(command)} rollback {escape(ref.name)}"):
+        blocks.append(context(*told))
     done = _trail(entries, decided, of=str(ref))
     if done:
         first, *others = done[:SHOWN]
@@ -245,11 +244,32 @@ def revisions(
 def _revision(revision: Revision, changed: str, last: Mapping[str, str]) -> str:
     """What it runs and what it changed, and below that when it was put there and by whom; `last` are the last
     events of actions."""
-    version = f"`{escape(cut(image_name(revision.image).version or '?', 100))}`"
     rollout = last.get(revision.action, "")
     title = words.revision(
-        revision.number, version, escape(changed), current=revision.current, rollout=rollout
+        revision.number,
+        _version(revision),
+        escape(changed),
+        current=revision.current,
+        rollout=rollout,
     )
     who = f" by <@{escape(revision.requester)}>" if revision.requester else ""
     action = f" (`{escape(revision.action)}`)" if revision.action else ""
-    return f"{title}\n{date(revision.created_at)}{who}{action} · {counted(revision.pods, 'pod')}"
+    pods = words.pods(revision.pods, revision.ready, current=revision.current)
+    return f"{title}\n{date(revision.created_at)}{who}{action} · {pods}"
+
+
+def _next(known: Sequence[Revision], last: Mapping[str, str], command: str) -> list[str]:
+    """What may be done: nothing, where a rollout that was stopped came to its end, or a rollback."""
+    now, back = next((each for each in known if each.current), None), way_back(known)
+    told = []
+    if now is not None and last.get(now.action) == "stopped" and 0 < now.pods == now.ready:
+        told.append(words.keep(_version(now)))
+    if back is not None:
+        told.append(words.roll_back(command, back.number, _version(back)))
+    elif len(known) > 1:
+        told.append(words.roll_back(command, None))
+    return told
+
+
+def _version(revision: Revision) -> str:
+    return f"`{escape(cut(image_name(revision.image).version or '?', 100))}`"

@@ -12,7 +12,7 @@ from deploy.health.attention import BROKEN, Attention, Sign
 from deploy.health.heartbeat import Heartbeat
 from deploy.health.status import MENDED_BY_TOKEN, ConditionSummary, GatewayDetail, GatewaySummary
 from deploy.observed.causes import OF_VERSION, cause_in, meaning_in, remedy_in
-from deploy.observed.revision_differences import goes_back
+from deploy.observed.revision_differences import way_back
 from handlers.views import conditions
 from handlers.views.renewals import OFFERS
 from handlers.views.steps import with_reason
@@ -109,7 +109,7 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
     remedy = escape(remedy_in(known)) or _remedy(gateway, found.sign) or _remedy(gateway, state)
     of_version = found.sign is Sign.CRASHING or cause_in(known) in OF_VERSION
     # What others deploy is theirs to roll back.
-    back = of_version and _deployed_here(s) and goes_back(gateway.actions)
+    back = of_version and _deployed_here(s) and way_back(gateway.actions) is not None
     if back:
         remedy = _sentences(remedy, words.ROLL_BACK.format(ref=escape(str(s.ref))))
     link = beat.level == "unknown"

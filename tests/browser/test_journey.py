@@ -160,7 +160,7 @@ def test_a_command_that_is_none_is_explained(page: Page) -> None:
     expect(page.get_by_role("status").last).to_contain_text("/gatewya is not a valid command")
     say(page, "/gateway deplyo")
     expect(last_message(page)).to_contain_text("Did you mean /gateway deploy?")
-    last_message(page).get_by_role("button", name="Open the form").click()
+    last_message(page).get_by_role("button", name="Open the deploy form").click()
     expect(page.get_by_role("button", name="Show the plan")).to_be_visible()
     page.keyboard.press("Escape")
 

@@ -69,7 +69,7 @@ def test_a_change_shows_its_plan_in_the_channel_as_the_command_does(demo: Demo) 
 def test_a_command_that_takes_a_form_brings_a_button_that_opens_it(demo: Demo) -> None:
     ana = demo.person("ana")
     ts = says(demo, "ana", "@gateway-bot deploy")
-    ana.clicks(answer(ana, ts, "needs a few more details"), "Open the form")
+    ana.clicks(answer(ana, ts, "needs a few more details"), "Open the deploy form")
     assert ana.form("deploy")["submit"]
     for view in reversed(ana.views()):
         demo.post("view", user="ana", view_id=view["id"], type="close")

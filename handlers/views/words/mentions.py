@@ -17,5 +17,5 @@ def meant(slash: str, command: str) -> str:
 
 
 NOTHING_RUN = "Nothing was run."
-OPEN_FORM = "Open the form"
+OPEN_FORM = "Open the deploy form"
 RUN = "Run it"

@@ -25,6 +25,18 @@ def each_pod(requests: str) -> str:
     return f"each pod requests {requests}"
 
 
+def of_several(gateways: int, replaced: int, cut: int) -> str:
+    """What becomes of the pods and connections of several gateways, of which those are so many."""
+    if not replaced:
+        pods = "No pod is restarted"
+    else:
+        whose = "each gateway" if replaced == gateways else f"{replaced} of {gateways} gateways"
+        pods = f"When it runs, the pods of {whose} are replaced, one after another"
+    if not cut:
+        return f"{pods}; no connection is cut."
+    return f"{pods}. :electric_plug: *Open connections of {counted(cut, 'gateway')} are cut.*"
+
+
 def under_details(more: int, advice: int) -> str:
     """What findings are left out; empty where none are."""
     left = [counted(more, "more warning")] if more else []

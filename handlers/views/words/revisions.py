@@ -51,9 +51,20 @@ def revision(number: int, version: str, changed: str, *, current: bool, rollout:
     return f"{title} · {changed}" if changed else title
 
 
-def roll_back(command: str) -> str:
-    """How an earlier one is brought back."""
+def pods(count: int, ready: int, *, current: bool) -> str:
+    """How many pods it has; of the current one also how many are ready."""
     return (
-        f"To go back to revision N: `{command} --to-revision N`. Without a number: to the last one with "
-        "another image or other settings."
+        f"{ready} of {counted(count, 'pod')} ready" if current and count else counted(count, "pod")
     )
+
+
+def keep(version: str) -> str:
+    """Where a rollout was stopped late: every pod is ready all the same."""
+    return f"All pods run {version} and are ready: to keep it, nothing needs to be done."
+
+
+def roll_back(command: str, number: int | None, version: str = "") -> str:
+    """How the last one with another image or other settings is brought back; without its number, any."""
+    if number is None:
+        return f"To go back to revision N: `{command} --to-revision N`."
+    return f"To go back to image {version}: `{command} --to-revision {number}`."

@@ -16,8 +16,8 @@ from deploy.observed.history import Revision, asked_for, revisions
 from deploy.observed.revision_differences import (
     Difference,
     difference,
-    goes_back,
     gone_back_to,
+    way_back,
 )
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
@@ -90,7 +90,7 @@ def test_other_settings_are_something_to_go_back_to() -> None:
 def test_whether_there_is_a_version_to_go_back_to_is_known_before_anybody_asks() -> None:
     def known(*sets: Manifest) -> bool:
         live = {**sets[-1], "metadata": {**sets[-1]["metadata"], "uid": "u1"}}
-        return goes_back(revisions(live, sets))
+        return way_back(revisions(live, sets)) is not None
 
     assert known(*history(OLD, NEW))
     assert known(*history(OLD, NEW, restarted(NEW)))

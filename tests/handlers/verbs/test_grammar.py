@@ -262,7 +262,10 @@ def test_any_text_is_understood_or_explained(text: str) -> None:
 
 
 def test_what_is_wrong_says_that_nothing_was_run_and_what_the_button_does() -> None:
-    for typed, label in (("deplyo", "Open the form"), ("deplyo edge-1 --tag 2.11.1", "Run it")):
+    for typed, label in (
+        ("deplyo", "Open the deploy form"),
+        ("deplyo edge-1 --tag 2.11.1", "Run it"),
+    ):
         with pytest.raises(Misspelt) as error:
             parse(typed)
         said, *_, buttons = trouble(error.value).blocks

@@ -10,6 +10,7 @@ from deploy.actions.action import Action, Outcome, State, Vote
 from deploy.actions.batches import Batch, BatchMember, Selection, Unplanned
 from deploy.changes.kinds import KINDS
 from deploy.gateway import GatewayRef
+from deploy.plans.plan import FieldChange, ObjectChange
 from deploy.plans.requests import RestartRequest
 from deploy.policy import People, Policy, Requirement
 from handlers.views import batch as view
@@ -94,6 +95,29 @@ def test_it_says_who_asks_for_what_where_and_how_many_are_in_which_state() -> No
     assert "*west/prod (🔶 production-west)*\\n:raised_hand: *edge-2* waits for approval" in said
     assert "Approvers can decide until" in said
     assert f"<@{ANA}> can confirm 1 plan until" in said
+
+
+def test_it_says_what_becomes_of_pods_and_connections_before_anything_is_confirmed() -> None:
+    restarting = plan_of(
+        changes=(
+            ObjectChange(
+                "Deployment", "edge", "update", (FieldChange("spec.x", 1, 2, restarts_pods=True),)
+            ),
+        )
+    )
+    cutting = dataclasses.replace(
+        restarting, changes=(*restarting.changes, ObjectChange("Service", "edge", "delete", ()))
+    )
+    calm, restarts, cuts = row("a"), row("b", plan=restarting), row("c", plan=cutting)
+    for rows, said in (
+        ((calm,), "No pod is restarted; no connection is cut."),
+        ((restarts,), "the pods of each gateway are replaced, one after another; no connection"),
+        ((calm, restarts, cuts), "the pods of 2 of 3 gateways are replaced, one after another. "),
+        ((calm, cuts), "*Open connections of 1 gateway are cut.*"),
+    ):
+        assert said in shown(state_of(*rows))
+    assert "are replaced" not in shown(state_of(restarts, planned=False))
+    assert "are replaced" not in shown(state_of(row("b", State.RUNNING, plan=restarting)))
 
 
 def test_the_line_of_each_gateway_follows_its_action() -> None:

@@ -100,12 +100,14 @@ def test_what_is_no_action_has_no_id_that_could_be_asked_for() -> None:
 
 def test_the_revision_that_is_asked_for_is_marked_though_older_pods_serve() -> None:
     known = [
-        Revision(3, "gateway:2.10.0", 9.0, pods=1, current=True, action="7K3MAB", requester="U1"),
+        Revision(
+            3, "gateway:2.10.0", 9.0, pods=1, current=True, action="7K3MAB", requester="U1", ready=1
+        ),
         Revision(2, "gateway:2.9.0", 1.0, pods=2, current=False),
     ]
     told = view.revisions(REF, known, [], "/gateway")
     assert told.blocks[1]["text"]["text"].split("\n\n") == [
-        f"*Revision 3 (current)*: image `2.10.0` · was 2.9.0\n{date(9.0)} by <@U1> (`7K3MAB`) · 1 pod",
+        f"*Revision 3 (current)*: image `2.10.0` · was 2.9.0\n{date(9.0)} by <@U1> (`7K3MAB`) · 1 of 1 pod ready",
         f"*Revision 2*: image `2.9.0` · the oldest that is kept\n{date(1.0)} · 2 pods",
     ]
 
@@ -206,9 +208,26 @@ def test_findings_that_do_not_fit_are_counted() -> None:
 def test_a_way_back_is_offered_only_where_there_is_one() -> None:
     one = Revision(1, "gateway:2.10.0", 0.0, 1, True)
     assert "--to-revision" not in json.dumps(view.revisions(REF, [one], [], "/gateway").blocks)
-    two = [dataclasses.replace(one, number=2), dataclasses.replace(one, current=False)]
-    shown = json.dumps(view.revisions(REF, two, [], "/gateway").blocks)
+    now, before = dataclasses.replace(one, number=2), dataclasses.replace(one, current=False)
+    shown = json.dumps(view.revisions(REF, [now, before], [], "/gateway").blocks)
     assert "To go back to revision N: `/gateway rollback edge-1 --to-revision N`." in shown
+    differs = dataclasses.replace(before, image="gateway:2.9.0", spec={"image": {"tag": "2.9.0"}})
+    shown = json.dumps(view.revisions(REF, [now, differs], [], "/gateway").blocks)
+    assert "To go back to image `2.9.0`: `/gateway rollback edge-1 --to-revision 1`." in shown
+
+
+def test_a_rollout_that_was_stopped_and_ended_well_all_the_same_needs_nothing() -> None:
+    now = Revision(2, "gateway:2.12.0", 0.0, 2, True, action="7K3MAB", ready=2)
+    stopped = story(("running", "bot-1"), ("stopped", "bot-1"))
+    keep = "All pods run `2.12.0` and are ready: to keep it, nothing needs to be done."
+    for known, entries, said in (
+        (now, stopped, True),
+        (dataclasses.replace(now, ready=1), stopped, False),
+        (now, story(("running", "bot-1"), ("succeeded", "bot-1")), False),
+    ):
+        told = json.dumps(view.revisions(REF, [known], entries, "/gateway").blocks)
+        assert (keep in told) is said
+        assert f"{known.ready} of 2 pods ready" in told
 
 
 def test_what_one_person_did_is_listed_as_people_write_it() -> None:

@@ -88,7 +88,7 @@ def test_another_registry_is_shown_whole() -> None:
 
 
 def test_a_new_gateway_and_one_that_goes_say_what_they_are() -> None:
-    assert difference(PLAN) == "new: image 2.11.1, replicas 3"
+    assert difference(PLAN) == "new gateway: image 2.11.1, replicas 3"
     going = plan_of(
         changes=(
             ObjectChange("Deployment", "edge-1", "delete"),
