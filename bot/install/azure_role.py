@@ -53,13 +53,26 @@ def role(settings: Settings) -> dict[str, Any]:
 
 
 def commands(settings: Settings) -> Iterator[str]:
-    """A script for a shell; PRINCIPAL is the object ID of whom the bot signs in as."""
+    """A script for a shell, which may run again; PRINCIPAL is the object ID of whom the bot signs in as.
+
+    `create` fails where the role exists. `update` finds it by its name at its scopes, and `role assignment
+    create` takes one that exists (github.com/Azure/azure-cli, command_modules/role/custom.py).
+    """
     cloud = _CLOUDS.get(settings.azure.home.name)
+    yield "set -e"
     yield ': "${PRINCIPAL:?set it to the object ID of the identity that the bot signs in as}"'
     if cloud is not None:
         yield f"az cloud set --name {cloud}"
-    definition = json.dumps(role(settings), indent=2)
-    yield f"az role definition create --role-definition {shlex.quote(definition)}"
+    definition = role(settings)
+    yield f"role={shlex.quote(json.dumps(definition, indent=2))}"
+    yield "exists="
+    for scope in definition["AssignableScopes"]:
+        yield (
+            f"exists=$exists$(az role definition list --name {NAME} --query '[].name' "
+            f"--output tsv \\\n  --scope {shlex.quote(scope)})"
+        )
+    yield 'if [ -n "$exists" ]; then verb=update; else verb=create; fi'
+    yield 'az role definition "$verb" --role-definition "$role"'
     for instance in instances_of(settings).values():
         yield (
             'az role assignment create --assignee-object-id "$PRINCIPAL" '

@@ -65,7 +65,7 @@ def test_what_installs_the_bot_is_printed_without_a_secret_or_a_connection(tmp_p
     for command, seen in (
         (("k8s-manifest", "--config", str(path)), "kind: Deployment"),
         (("k8s-manifest", "--config", str(path), "--cluster", "west"), "kind: RoleBinding"),
-        (("azure-role", "--config", str(path)), "az role definition create"),
+        (("azure-role", "--config", str(path)), "az role definition"),
         (("azure-role", "--json", "--config", str(path)), '"AssignableScopes"'),
         (("slack-manifest",), "socket_mode_enabled: true"),
         (("redis-acl", "--replicas"), "+wait"),
