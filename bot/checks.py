@@ -1,5 +1,6 @@
 """`gateway-bot check`: prove each connection and each right that the settings imply, all at once."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def check(config: Path, *, as_json: bool = False) -> int:
         if as_json:
             sys.stdout.write(check_report.as_json(as_results(error)))
         return check_report.SETTINGS_UNREADABLE
+    # It warns of each sign-in that fails, which is a result already.
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
     results = all_of(proofs(settings, secrets, config))
     sys.stdout.write(printed(results))
     return check_report.exit_status(results)

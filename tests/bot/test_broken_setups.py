@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +22,11 @@ from tests.deploy.actions.test_durability import Pair
 from tests.support import azure
 from tests.support.broken_services import AZURE, CLOSED, REGISTRIES, SLACK, Broken
 from tests.support.certificates import Authority
-from tests.support.check_bed import CheckBed, Setup, check_bed
+from tests.support.check_bed import CheckBed, Setup
 from tests.support.exec_plugins import Answer, Issuer
 from tests.support.slack_workspace import ELSEWHERE, SCOPES
 
 FAIL, WARN = Status.FAIL, Status.WARN
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckBed]:
-    with check_bed(tmp_path_factory.mktemp("bed")) as bed:
-        yield bed
-
-
-@pytest.fixture
-def bed(shared: CheckBed) -> Iterator[CheckBed]:
-    with shared.ends:
-        yield shared
 
 
 def as_user(lacks: tuple[str, ...], verbs: tuple[str, ...] = ()) -> Callable[[CheckBed], Setup]:

@@ -2,10 +2,11 @@
 
 import itertools
 import json
+import os
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ from bot.proofs.slack import http_mode, not_shared, signed_in
 from bot.sandbox.slack import User, UserGroup
 from bot.settings import Secrets, Settings
 from deploy.errors import Unavailable
+from tests.bot.test_command_line import gateway_bot
 from tests.support.azure import SERVICE
-from tests.support.check_bed import CheckBed, Setup, check_bed
+from tests.support.broken_services import CLOSED
+from tests.support.check_bed import CheckBed, Setup
 from tests.support.slack_workspace import BOT_TOKEN
 
 PLAIN = {
@@ -37,18 +40,6 @@ PLAIN = {
     "clusters": [{"name": "west", "context": "west"}],
     "environments": [{"name": "development"}],
 }
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckBed]:
-    with check_bed(tmp_path_factory.mktemp("bed")) as bed:
-        yield bed
-
-
-@pytest.fixture
-def bed(shared: CheckBed) -> Iterator[CheckBed]:
-    with shared.ends:
-        yield shared
 
 
 def config_of(bed: CheckBed, monkeypatch: pytest.MonkeyPatch, **changes: object) -> str:
@@ -80,6 +71,18 @@ def test_for_programs_there_is_one_json_object_on_standard_output_and_nothing_el
     (failed,) = [each for each in told["results"] if each["status"] == "fail"]
     assert failed["name"] == "channel C0NOWHERE"
     assert failed["remedy"].startswith("Invite it there")
+
+
+def test_what_libraries_warn_of_is_said_once_as_a_result(
+    bed: CheckBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = {"registry_url": f"http://{CLOSED}"}
+    redis = {"url": f"redis://{CLOSED}"}
+    config = config_of(bed, monkeypatch, redis=redis, images=images)
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "wrong")
+    done = gateway_bot("check", "--config", config, env=dict(os.environ))
+    assert done.stdout.count("FAIL  ") >= 3, done.stdout
+    assert done.stderr == ""
 
 
 def test_the_command_that_a_remedy_names_grants_all_that_is_missing(

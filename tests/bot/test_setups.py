@@ -1,7 +1,7 @@
 """`gateway-bot check` is green on each of these set-ups, which are right, though few have them so."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from bot.sandbox.slack import Channel, User, UserGroup
 from deploy.kube.rights import RBAC
 from tests.support import azure
 from tests.support.certificates import Authority
-from tests.support.check_bed import REPOSITORY, CheckBed, Setup, check_bed
+from tests.support.check_bed import REPOSITORY, CheckBed, Setup
 from tests.support.exec_plugins import Issuer, credential
 from tests.support.redis_servers import redis_cluster
 from tests.support.sentinels import Sentinels
@@ -23,18 +23,6 @@ from tests.support.slack_workspace import BEN, BOT, DAN, OPS, SCOPES
 from tests.support.tls_redis import PASSWORD, QUOTED, tls_servers
 
 Make = Callable[[CheckBed], Setup]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckBed]:
-    with check_bed(tmp_path_factory.mktemp("bed")) as bed:
-        yield bed
-
-
-@pytest.fixture
-def bed(shared: CheckBed) -> Iterator[CheckBed]:
-    with shared.ends:
-        yield shared
 
 
 @dataclass(frozen=True)
