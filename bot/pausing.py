@@ -143,7 +143,7 @@ def _concerned(
     """The actions that may show this pause and those that run there."""
     environments = environments_of(settings)
     held, running = [], []
-    for each in store.all_open():
+    for each in store.open():
         if each.state is not State.RUNNING:
             held += [each] if may_show(each, pause, environments) else []
         elif pause.covers(each.ref.cluster, environment_of(each.ref, environments).name):

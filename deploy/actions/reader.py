@@ -3,7 +3,7 @@
 Every method raises Unavailable when Redis cannot be used.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -73,8 +73,7 @@ class ActionReader:
         more = records.client.zcard(records.due_key) - _OPEN_LIMIT if full else 0
         found = self._read(ids)
         waiting = [action for action in found.actions if not action.final]
-        ordered = sorted(waiting, key=lambda action: (action.created_at, action.id))
-        return Listing(tuple(ordered), found.unreadable, max(0, more))
+        return Listing(tuple(sorted(waiting, key=_age)), found.unreadable, max(0, more))
 
     @redis_errors
     def versions(self) -> dict[str, int]:
@@ -117,21 +116,17 @@ class ActionReader:
         """These actions as they are now, those that there are."""
         return self._read(ids)
 
-    def open(self) -> tuple[Action, ...]:
-        """Pending and running actions, oldest first."""
-        return self.listing().actions
-
     @redis_errors
-    def all_open(self) -> Iterator[Action]:
-        """Each pending and running action, however many there are: where one that is left out would
-        stay wrong."""
+    def open(self) -> tuple[Action, ...]:
+        """Each pending and running action, however many there are, the oldest first."""
         ids = [str(i) for i in self._client.zrange(self._records.due_key, 0, -1)]
-        return (
+        found = [
             action
             for start in range(0, len(ids), _OPEN_LIMIT)
             for action in self.read(ids[start : start + _OPEN_LIMIT]).actions
             if not action.final
-        )
+        ]
+        return tuple(sorted(found, key=_age))
 
     @redis_errors
     def now(self) -> float:
@@ -176,3 +171,7 @@ class ActionReader:
 
     def _recent_key(self, ref: GatewayRef) -> str:
         return f"{self._prefix}:{{recent:{ref}}}"
+
+
+def _age(action: Action) -> tuple[float, str]:
+    return action.created_at, action.id

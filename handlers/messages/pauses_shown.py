@@ -31,7 +31,7 @@ def report_ended(
     ended = pauses.ended()
     if not ended:
         return
-    waiting = [action for action in store.all_open() if action.state is not State.RUNNING]
+    waiting = [action for action in store.open() if action.state is not State.RUNNING]
     theirs = [a for a in waiting if any(may_show(a, each, environments) for each in ended)]
     show_anew(store, readers, theirs)
     for pause in ended:

@@ -281,7 +281,7 @@ def _done(audit: AuditLog, ref: GatewayRef) -> Sequence[AuditEntry]:
 
 def _open_requests(store: ActionStore, ref: GatewayRef) -> Sequence[Action]:
     """What is asked for or under way, the oldest first."""
-    return sorted((a for a in store.open() if a.ref == ref), key=lambda a: a.created_at)
+    return store.open_on(ref)[::-1]
 
 
 def _soon(read: Callable[[], T], otherwise: U) -> T | U:

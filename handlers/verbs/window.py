@@ -82,7 +82,7 @@ def report_ended(windows: Windows, store: ActionStore) -> None:
     so."""
     ended = windows.ended()
     keys = {window.key for window in ended}
-    for action in store.all_open() if keys else ():
+    for action in store.open() if keys else ():
         if keys.intersection(action.policy.windows):
             store.lapse(action.id)
     for window in ended:

@@ -8,6 +8,7 @@ import pytest
 from bot.sandbox.valkey import Valkey
 from deploy.actions import scripts
 from deploy.actions.action import EDGES, Outcome, State, action_id
+from deploy.actions import reader
 from deploy.actions.connection import connect
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.store import ActionStore
@@ -193,6 +194,17 @@ def test_a_lost_reply_changes_nothing_about_the_outcome(
     assert ended is not None
     assert (len(ended.steps), ended.version) == (1, 5), "each change was made once"
     proxy.close()
+
+
+def test_all_that_waits_is_found_however_much_it_is(
+    store: ActionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["AAAAAA", "BBBBBB", "CCCCCC"]
+    for name in names:
+        ask(store, name)
+    monkeypatch.setattr(reader, "_OPEN_LIMIT", 2)
+    assert [action.id for action in store.open()] == names
+    assert (len(store.listing().actions), store.listing().more) == (2, 1)
 
 
 def test_what_comes_in_several_pieces_passes_the_proxy_that_loses_replies(
