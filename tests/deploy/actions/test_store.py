@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.valkey import Valkey
-from deploy.actions import scripts
+from deploy.actions import reader, scripts
 from deploy.actions.action import EDGES, Outcome, State, action_id
-from deploy.actions import reader
 from deploy.actions.connection import connect
 from deploy.actions.leases import GatewayLeases
 from deploy.actions.store import ActionStore
