@@ -13,7 +13,7 @@ from deploy.rules.finding import Finding
 from deploy.specs.overlay import as_words
 from deploy.specs.token_spec import token_spec_from_yaml
 from deploy.specs.traffic_fields import SERVICE_TYPES
-from handlers.actions import deploy_form, desired
+from handlers.actions import deploy_form, desired, form_sent
 from handlers.actions.asking import ask
 from handlers.actions.target import place_of, with_place
 from handlers.fleet import check_cluster
@@ -55,7 +55,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
     try:
         return _run(needs, request)
     except Unavailable as error:
-        if not deploy_form.is_sent(request):
+        if not form_sent.is_sent(request):
             raise
         return modal.once_more(error, request.gateway, request.options)
 
@@ -126,7 +126,7 @@ VERB = Verb(
     incomplete=incomplete,
     open_modal=deploy_form.open_modal,
     modal=modal.CALLBACK,
-    submit=deploy_form.submit,
+    submit=form_sent.submit,
     suggest={
         modal.GATEWAY: _suggest("gateways"),
         modal.PLACE: _suggest("places"),

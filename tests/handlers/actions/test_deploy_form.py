@@ -19,7 +19,7 @@ from deploy.errors import Refused, Unavailable
 from deploy.gateway import GatewayRef
 from deploy.health.status import GatewaySummary
 from deploy.kube.places import Places
-from handlers.actions import deploy_form
+from handlers.actions import deploy_form, form_sent
 from handlers.actions.deploy_form import prefilled
 from handlers.slack import spec_file
 from handlers.slack.form_clicks import FormClick, FormClicks, form_click
@@ -134,7 +134,7 @@ class Form:
 
     def sent(self, view: dict[str, Any], **entered: str) -> Request:
         values = state(view, **entered)
-        return deploy_form.submit(
+        return form_sent.submit(
             self.needs, Submission("s1", "deploy", "U1", view["private_metadata"], values)
         )
 
@@ -233,7 +233,7 @@ def test_a_spec_file_goes_over_what_nobody_has_chosen(monkeypatch: pytest.Monkey
     for view in (filled_first, chosen_then):
         values = state(view, deploy_gateway="contoso/edge-1")
         values[modal.FILE] = {modal.FILE: {"files": [{"text": file}]}}
-        sent = deploy_form.submit(
+        sent = form_sent.submit(
             form.needs, Submission("s1", "deploy", "U1", view["private_metadata"], values)
         )
         assert sent.options == {"to": "west/dev", "tag": "2.12.1", "name": "edge-1", "file": file}
