@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.checks.wording import PATTERNS, Pattern, findings
+from tests.checks.wording import PATTERNS, Pattern, findings, sentences
 
 
 def of_code(text: str) -> list[str]:
@@ -52,3 +52,18 @@ def test_a_reason_excuses_its_text_alone() -> None:
 def test_a_reason_that_excuses_nothing_is_found() -> None:
     (found,) = findings('x = "It runs."  # wording: none\n', "deploy/x.py")
     assert found == (1, "“wording:” excuses nothing")
+
+
+def test_every_sentence_for_people_is_listed_and_nothing_else() -> None:
+    source = (
+        '"""What this is for."""\n'
+        "# why it is so\n"
+        "def said(ref):\n"
+        '    """What it says."""\n'
+        '    raise NotFound(f"There is no {ref} here.", remedy="Type `/gateway list`, all of it.")\n'
+        'KEY = max("spec.template", key=lambda it: it.name)\n'
+    )
+    assert list(sentences(source)) == [
+        (5, "There is no … here."),
+        (5, "Type `/gateway list`, all of it."),
+    ]

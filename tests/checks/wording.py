@@ -20,6 +20,9 @@ _ROOTS = ("deploy", "handlers", "bot")
 _NOT_READ = "bot/sandbox/"
 _PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md")
 _ALLOWED = "wording: "
+_WORD = re.compile(r"[A-Za-z]{2,}")
+_WORDS = 3
+"""So many words make a sentence; names, keys and paths have fewer."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,11 @@ def _texts_of_page(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _texts_of_code(source: str) -> Iterator[tuple[int, str]]:
-    tree = ast.parse(source)
+    yield from _literals(ast.parse(source))
+    yield from _comments(source)
+
+
+def _literals(tree: ast.AST) -> Iterator[tuple[int, str]]:
     inner = {
         id(part)
         for node in ast.walk(tree)
@@ -201,7 +208,6 @@ def _texts_of_code(source: str) -> Iterator[tuple[int, str]]:
             isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner
         ):
             yield node.lineno, node.value
-    yield from _comments(source)
 
 
 def _formatted(node: ast.JoinedStr) -> str:
@@ -227,14 +233,32 @@ def _comments(source: str) -> Iterator[tuple[int, str]]:
         yield start, " ".join(kept)
 
 
+def sentences(source: str) -> Iterator[tuple[int, str]]:
+    """What a person may read of a module's texts: those of several words that are no docstrings."""
+    tree = ast.parse(source)
+    docstrings = {
+        node.value.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for number, text in sorted(_literals(tree)):
+        if number not in docstrings and len(_WORD.findall(text)) >= _WORDS <= len(text.split()):
+            yield number, " ".join(text.split())
+
+
 def main() -> int:
-    """Print every finding; 1 where there is any."""
+    """Print every finding; 1 where there is any. With `--all` print every sentence instead, to be read."""
     paths = [
         path
         for root in _ROOTS
         for path in sorted(Path(root).rglob("*.py"))
         if not path.as_posix().startswith(_NOT_READ)
     ]
+    if "--all" in sys.argv[1:]:
+        for path in paths:
+            for number, text in sentences(path.read_text(encoding="utf-8")):
+                print(f"{path}:{number}: {text}")
+        return 0
     paths += [path for pages in _PAGES for path in sorted(Path().glob(pages))]
     found = [
         f"{path}:{number}: {how}"
