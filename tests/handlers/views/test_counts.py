@@ -21,9 +21,9 @@ from handlers.views.batch_state import BatchState, Row
 from handlers.views.notes import notes
 from handlers.views.notification import sentence
 from handlers.views.request_line import text_of
-from tests.handlers.views.test_status import DETAIL, NOW, rows, summary
 from tests.support.actions import plan_of
 from tests.support.shown import shown_action
+from tests.support.statuses import DETAIL, NOW, rows, summary
 
 COUNTS = st.sampled_from([0, 1, 2, 3, 12, 40])
 _NOUNS = "approval|change|finding|gateway|line|namespace|object|plan|pod|request|revision|warning"

@@ -20,8 +20,8 @@ from handlers.views import check as check_view
 from handlers.views import history as view
 from handlers.views.text import date
 from handlers.views.words.revisions import WIDTH, changes
-from tests.handlers.views.test_status import DETAIL
 from tests.support.largest import PRODUCTION
+from tests.support.statuses import DETAIL
 
 REF = GatewayRef("west", "dev", "edge-1")
 
