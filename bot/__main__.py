@@ -45,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, help="print the version and end")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     run = commands.add_parser("run", help="run the bot")
-    check = commands.add_parser("check", help="prove each connection and right the settings imply")
+    check = commands.add_parser(
+        "check", help="check the connections and permissions the settings need"
+    )
     for command in (run, check):
         command.add_argument(
             "--config", type=path, default=Path("gateway-bot.yaml"), help="the settings file"
@@ -122,7 +124,7 @@ def _add_installing(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     manifest = commands.add_parser("k8s-manifest", help="print what `kubectl apply` needs")
     manifest.add_argument("--namespace", type=given, default="gateway-bot", help="where it runs")
     manifest.add_argument(
-        "--image", type=given, help="of the bot; gateway-bot and this version where left out"
+        "--image", type=given, help="image of the bot (default: gateway-bot at this version)"
     )
     manifest.add_argument("--replicas", type=int, default=2)
     manifest.add_argument(
@@ -131,11 +133,11 @@ def _add_installing(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     manifest.add_argument("--secrets", choices=("env", "files"), default="env",
                           help="as variables, or as files, whose changes need no restart")  # fmt: skip
     manifest.add_argument(
-        "--host", type=given, help="that Slack and Event Grid ask, for an Ingress"
+        "--host", type=given, help="host name of an Ingress for Slack and Event Grid"
     )
     manifest.add_argument("--ingress-class", type=given, help="the class of that Ingress")
     manifest.add_argument("--gateway-namespace", type=given, action="append", default=[], metavar="NAME",
-                          help="has gateways, where the settings do not name it")  # fmt: skip
+                          help="namespace with gateways, if the settings do not name it")  # fmt: skip
     manifest.add_argument("--redis-port", type=port, action="append", default=[], metavar="PORT",
                           help="of Redis, where the settings do not name it")  # fmt: skip
     manifest.add_argument("--egress-port", type=port, action="append", default=[], metavar="PORT",
@@ -170,8 +172,8 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     end = parts.add_parser("end", help="end a running action that no longer ends")
     leases = parts.add_parser("leases", help="list who holds the Lease of each gateway")
     messages = parts.add_parser("messages", help="list messages that do not show what they should")
-    repost = parts.add_parser("repost-message", help="have one tried anew")
-    drop = parts.add_parser("drop-message", help="have one never tried again")
+    repost = parts.add_parser("repost-message", help="try to post one of them again")
+    drop = parts.add_parser("drop-message", help="stop trying to post one of them")
     pause = parts.add_parser("pause", help="have no action start on a cluster or in an environment")
     resume = parts.add_parser("resume", help="have actions start there again")
     paused = parts.add_parser("list", help="list what is paused")
@@ -207,7 +209,7 @@ def _add_admin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         dest="state",
         default="unknown",
         choices=("unknown", "failed"),
-        help="`failed` only where you have seen that nothing more of it happens",
+        help="use `failed` only if you checked that nothing of it still runs",
     )
     end.add_argument(
         "--even-held", action="store_true", help="also while a bot holds it, which then lets go"

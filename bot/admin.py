@@ -134,7 +134,7 @@ def end(
         remedy = _REMEDIES.get(decision.result, "")
         raise Conflict(said.format(**known), remedy=remedy.format(**known))
     print(f"Action {action_id} ended {state}. Its message and the audit trail say so.")
-    print("What the cluster holds was not looked at: look at the gateway's status.")
+    print("The cluster was not checked: look at the gateway's status.")
     return 0
 
 

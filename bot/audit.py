@@ -51,10 +51,10 @@ class _Report:
             print(f"{'':<8} Leases record the newest entry in the annotation {annotation}")
         if self.changed or self.gaps or self.missing:
             more = len(self.gaps) + len(self.missing)
-            print(f"{count} entries, {len(self.changed)} wrong, {more} signs of more")
+            print(f"{count} entries, {len(self.changed)} changed, {more} signs of missing entries")
             return 1
         if not count and self.unread:
-            print("0 entries; whether there were more could not be read everywhere")
+            print("0 entries; some records that could show missing entries could not be read")
             return 1
         if not count and not compared:
             print("0 entries, and nothing outside Redis has recorded any")

@@ -21,7 +21,7 @@ def cross_references(file: SettingsFile) -> Iterator[Problem]:
         if name == UNLISTED.name:
             yield file.problem(
                 ("environments", index, "name"),
-                f"{name} is what is in none of them.",
+                f"{name} is reserved for gateways in no environment.",
                 "Choose another name.",
             )
     yield from _clusters(file)

@@ -165,11 +165,11 @@ def _checks(place: Place) -> Mapping[Kind, str]:
         Kind.PROXY_AWAY: "Check HTTPS_PROXY and NO_PROXY.",
         Kind.EXPIRED: "Renew the certificate of the server, or correct the clock of this machine.",
         Kind.OTHER_NAME: (
-            f"Use a name that is in the certificate in {place.address}, or add this one to the "
+            f"In {place.address}, use a name that the certificate lists, or add this one to the "
             "certificate."
         ),
         Kind.UNTRUSTED: f"Name the file of its certificate authority in {place.authority}.",
-        Kind.NOT_TLS: f"{host}: it takes plain HTTP, or something else than HTTP.",
+        Kind.NOT_TLS: f"{host}: it speaks plain HTTP or another protocol.",
         Kind.NOT_PLAIN: f"Use https:// in {place.address}.",
         Kind.UNKNOWN_HOST: f"Check the host in {place.address}, and DNS where the bot runs.",
         Kind.UNRESOLVED: f"Check DNS where the bot runs, and the host in {place.address}.",

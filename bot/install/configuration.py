@@ -152,7 +152,7 @@ def _can_be_mounted(files: Sequence[PurePosixPath]) -> None:
                 remedy=f"Write {DIRECTORY / file.name}.",
             )
         if file == CONFIG_FILE:
-            raise InvalidInput(f"{file} is the settings' own place.", remedy="Rename the other.")
+            raise InvalidInput(f"{file} is reserved for the settings.", remedy="Rename your file.")
     names = [file.name for file in files]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -115,12 +115,12 @@ def _notes(settings: Settings, found: Configuration, installation: Installation)
         keys = ", ".join(file.name for file in found.files)
         notes.append(f"Needs the Secret {installation.files} there, with: {keys}.")
     if is_served(settings) and installation.host is None:
-        notes.append("No Ingress: give --host NAME for one, or let your own end TLS.")
+        notes.append("No Ingress: give --host NAME for one, or terminate TLS in your own.")
     assumed = () if installation.redis_ports else assumed_redis_ports(settings)
     if assumed:
         shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in assumed)
         notes += [
-            f"Of Redis' servers the ports {shown} are assumed and open; where others are right,",
+            f"Redis ports {shown} are assumed and opened; if yours differ,",
             "give all of them with --redis-port.",
         ]
     here = own_cluster(settings)

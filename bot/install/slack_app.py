@@ -98,7 +98,7 @@ SCOPES: tuple[tuple[str, tuple[Scope, ...]], ...] = (
         (Scope("usergroups:read", "to know who approves"),),
     ),
     (
-        "Whether somebody is one of this workspace, where their payload names another one.",
+        "Checks that a person is in this workspace when their payload names another one.",
         (Scope("users:read", "to know who is a member of the workspace"),),
     ),
     (

@@ -122,7 +122,7 @@ class _Proof:
         ]
         changes = f"may change gateways in {_some(good) if good else 'no namespace'}"
         if self._many:
-            changes += "; in so many, rights that it can do without were not proved"
+            changes += "; with so many namespaces, optional rights were not checked"
         amiss = self._asked_all()
         works = [amiss or ok(self._name, f"Kubernetes {version}, {seen}; {changes}")]
         if not there and not matched and amiss is None:
@@ -268,7 +268,7 @@ class _Proof:
         if lacks:
             return fail(
                 self._rights,
-                f"In {where} the bot keeps tokens alone, and is not allowed to {listed(lacks)}.",
+                f"In {where} the bot only keeps tokens valid, but is not allowed to {listed(lacks)}.",
                 "Compare its Role with “Only tokens” in docs/install.md.",
             )
         return warn(

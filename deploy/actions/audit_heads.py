@@ -62,10 +62,7 @@ def missing(trail: Trail, heads: Mapping[str, Head]) -> Iterator[str]:
     where, furthest = max(heads.items(), key=lambda each: each[1].n, default=("", Head(0, "")))
     if furthest.n > newest:
         ends = f"ends with entry {newest}" if newest else "has no entries"
-        yield (
-            f"it {ends}, which is shorter than what was written to the log: {where} has entry "
-            f"{furthest.n}"
-        )
+        yield (f"it {ends}, so entries written later are missing: {where} has entry {furthest.n}")
     for place, head in heads.items():
         if first <= head.n <= newest and known.get(head.n, head.hash) != head.hash:
             yield f"entry {head.n} is not the one that {place} has: the trail was begun anew, or rewritten"

@@ -49,7 +49,7 @@ def forced(state: State, by: str, reason: str) -> Outcome:
     return Outcome(
         state,
         f"An operator of the bot ended this: {reason}",
-        f"It was ended from the command line, by {by}. What reached the cluster was not looked at.",
+        f"It was ended from the command line, by {by}. What reached the cluster was not checked.",
         "Look at the gateway's status, and ask again if the change is still needed.",
     )
 

@@ -176,7 +176,7 @@ def _why_refused(asked: Asked, now: float) -> str:
         # That is said separately.
         return ""
     return (
-        f"Its token names {facts.gateway} and has not expired: it is of another API Management "
+        f"Its token names {facts.gateway} and has not expired: it belongs to another API Management "
         "instance, or its key was regenerated"
     )
 

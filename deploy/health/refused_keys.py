@@ -114,7 +114,7 @@ class SharedRefusedKeys:
         try:
             self._write(key)
         except GatewayBotError as error:
-            log.info("that Azure refuses key %s cannot be kept: %s", key.name, error)
+            log.info("the record that Azure refuses key %s cannot be stored: %s", key.name, error)
 
     def narrow(self, key: RefusedKey) -> None:
         """Keep this instead of what is known by its name."""

@@ -142,7 +142,7 @@ class PluginRunner:
             f"{self.name[0].upper()}{self.name[1:]} {what}.",
             meaning=meaning,
             remedy=remedy
-            or "Ask whoever runs the bot to run it as the bot's user; it is run again when next "
+            or "Ask whoever runs the bot to try the plugin as the bot's user. The bot runs it again when "
             "needed.",
             untouched=True,
         )

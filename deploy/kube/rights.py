@@ -58,7 +58,10 @@ IN_NAMESPACE = (
     Rights("", ("pods",), _LOOK, "what runs"),
     Rights("apps", ("replicasets",), ("list", "watch"), "earlier revisions for a rollback"),
     Rights(
-        "coordination.k8s.io", ("leases",), ("get", "create", "update", "delete"), "one at once"
+        "coordination.k8s.io",
+        ("leases",),
+        ("get", "create", "update", "delete"),
+        "one change at a time",
     ),
     Rights("", ("pods/log", "pods/proxy"), ("get",), "logs, and evidence of heartbeats", False),
     Rights("", ("events",), ("list",), "why pods do not start", False),

@@ -128,7 +128,7 @@ _TABLE: tuple[_Line, ...] = (
         Cause.POD_SECURITY,
         r"violates PodSecurity",
         "The namespace's Pod Security level forbids these pods.",
-        "Change the fields that Kubernetes names under `security`, or have the namespace's "
+        "Under `security` in the spec, change the fields that Kubernetes names, or have the namespace's "
         "level changed.",
     ),
     _Line(
@@ -278,7 +278,7 @@ _TABLE: tuple[_Line, ...] = (
         Cause.NODES,
         r"didn't match Pod's node affinity/selector|didn't match pod (anti-)?affinity|"
         r"topology spread constraints",
-        "No node has both the labels that the pods require and only taints that they tolerate.",
+        "No node whose taints the pods tolerate has the labels that they require.",
         "Change placement, or have nodes with those labels added.",
         _SCHEDULER,
     ),

@@ -92,7 +92,7 @@ def _on_settings(told: Told) -> Iterator[str]:
         elif setting.value not in (None, text) and not name.lower().startswith(_FOLLOW):
             become.append(f"{name} becomes {text}")
         elif setting.value is None and setting.origin != Origin("ConfigMap", own, name):
-            become.append(f"{name} is what {setting.origin.kind} {setting.origin.name} says")
+            become.append(f"{name} comes from {setting.origin.kind} {setting.origin.name}")
     stay = [name for name in stay if name != AUTH]
     if stay:
         yield f"These settings stay but are not managed by the bot: {_listed(stay)}."
@@ -118,8 +118,8 @@ def _on_pods(told: Told) -> Iterator[str]:
         )
     if unserved := unserved_probes(told.container):
         yield (
-            f"Its {_listed(unserved)} checks a port that gateways do not listen on, so no pod "
-            "would stay ready; the bot's probe replaces it."
+            f"Gateways do not listen on the port of its {_listed(unserved)}, so no pod "
+            "would stay ready; the bot sets its own probes."
         )
     elif not has_probes(told.container):
         yield (

@@ -139,7 +139,7 @@ class TokenDecision:
         named = spec_field(deployment, "apim", "instance") if deployment else ""
         if not named:
             services = {instance.arm_id.lower() for instance in self._instances.values()}
-            unknown = "It is not known which API Management service the token in use is of."
+            unknown = "It is not known which API Management service issued the token in use."
             return unknown if len(services) > 1 else ""
         before, after = self._instances.get(named), self._instances.get(spec.apim.instance)
         same = before and after and before.arm_id.lower() == after.arm_id.lower()

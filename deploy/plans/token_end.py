@@ -156,7 +156,7 @@ def _explained(
     until = f" It is valid until {token.expires_at}." if token.expires_at else ""
     found.append(
         _note(
-            f"From then on, only its owner renews the token of {ref}.{until}",
+            f"After this, only its owner renews the token of {ref}.{until}",
             severity="warning",
         )
     )

@@ -299,7 +299,7 @@ def _check_own(ref: GatewayRef, secret: Manifest | None, what: str, *, read: boo
     raise Conflict(
         f"The bot would store {what} in Secret {_name(secret)}, but {whose}.",
         meaning="The bot writes only its own Secrets.",
-        remedy=f"{first}Delete it or give it another name, then ask again.",
+        remedy=f"{first}Delete it, or recreate it under another name, then ask again.",
     )
 
 
@@ -313,7 +313,7 @@ def _token(
         current = live.copy
     facts = secret_facts(current, key) if current else None
     made_with = rotation.key or other_key(facts.key if facts else None)
-    why = why_rotated(facts, made_with) if facts else "What the token in use is, is not known."
+    why = why_rotated(facts, made_with) if facts else "Nothing is known about the token in use."
     token = new_token(spec, action_id, why, key=made_with, lifetime=rotation.lifetime)
     if not live.keeps_one:
         return dataclasses.replace(token, previous=_name(current) if current else ""), facts

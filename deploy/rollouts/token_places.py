@@ -46,7 +46,7 @@ class NewSecret:
         if made_by(secret) != action_id:
             raise Conflict(
                 f"A Secret “{self._name}” that this action did not create already exists.",
-                remedy="Delete it or rename it, then ask again.",
+                remedy="Delete it, or recreate it under another name, then ask again.",
             )
         return secret
 
@@ -137,7 +137,7 @@ class OneSecret:
             raise Conflict(
                 f"The bot must not write Secret {name}.",
                 meaning=whose,
-                remedy="Delete it or give it another name, then ask again.",
+                remedy="Delete it, or recreate it under another name, then ask again.",
             )
         return found
 

@@ -166,7 +166,7 @@ def _value(value: object) -> str:
     return masked(value if isinstance(value, str) else json.dumps(value), _LONGEST_VALUE)
 
 
-FIRST = "Nothing serves yet: this is its first version."
+FIRST = "Nothing serves traffic yet: this is its first version."
 
 
 def nothing_before(outcome: Outcome) -> Outcome:

@@ -79,8 +79,8 @@ AVAILABILITY: tuple[Rule, ...] = (
             not view.recreates and not {"maxSurge", "maxUnavailable"} <= view.rolling.keys()
         ),
         "maxSurge or maxUnavailable is not set.",
-        "Microsoft advises to review both; Kubernetes' 25% for each stops pods before new ones "
-        "are ready as soon as there are four.",
+        "Microsoft advises reviewing both; with Kubernetes' default of 25% and four or more replicas, "
+        "pods stop before new ones are ready.",
         "Set rollout.maxUnavailable to 0 and rollout.maxSurge to 25%.",
         PRODUCTION,
         {"rollout": {"maxUnavailable": "0", "maxSurge": "25%"}},
@@ -105,7 +105,7 @@ AVAILABILITY: tuple[Rule, ...] = (
         "The strategy Recreate stops every pod before a new one starts.",
         "Each deployment and each rotation of the token is an outage.",
         "Let two of its pods run at once, with volumes that several nodes can mount (ReadWriteMany) "
-        "and without ports of the node, and set rollout.strategy to RollingUpdate.",
+        "and without host ports, and set rollout.strategy to RollingUpdate.",
         DEPLOYMENTS,
     ),
     Rule(

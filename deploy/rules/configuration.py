@@ -124,7 +124,7 @@ CONFIGURATION: tuple[Rule, ...] = (
         "while Azure is unreachable cannot start.",
         "Without Azure a gateway starts only with its last configuration, from a volume at "
         "/apim/config.",
-        "Give backup.size with a backup.storageClass of file storage, or backup.existingClaim.",
+        "Set backup.size and a backup.storageClass for shared files, or set backup.existingClaim.",
         PRODUCTION,
     ),
     Rule(
@@ -153,8 +153,8 @@ CONFIGURATION: tuple[Rule, ...] = (
         "warning",
         "deny",
         _is_retired,
-        "The endpoint is that of the first configuration service, which has ended.",
-        "Microsoft ended it on 2023-10-01; version 2 asks <service>.configuration.azure-api.net.",
+        "The endpoint belongs to version 1 of the configuration service, which is retired.",
+        "Microsoft retired it on 2023-10-01; version 2 uses <service>.configuration.azure-api.net.",
         "Set config.service.endpoint to <service>.configuration.azure-api.net.",
         MIGRATION,
     ),
@@ -196,7 +196,7 @@ CONFIGURATION: tuple[Rule, ...] = (
         "deny",
         "deny",
         lambda view: (view.facts.token_days or 0) > _LONGEST_DAYS,
-        "The token is asked for more than 30 days.",
+        "The requested token lifetime is more than 30 days.",
         "Azure gives a gateway token 30 days at most.",
         "Ask for 30 days or less, or sign in with workload identity.",
         TOKEN,
@@ -227,7 +227,7 @@ CONFIGURATION: tuple[Rule, ...] = (
         "warning",
         _identity_is_not_injected,
         "The pods do not get the workload identity that they sign in with.",
-        "It takes the label azure.workload.identity/use: “true” on the pods.",
+        "Workload identity requires the label azure.workload.identity/use: “true” on the pods.",
         "Add the label; a deployment by this bot does.",
         WORKLOAD_IDENTITY,
     ),
@@ -247,8 +247,8 @@ CONFIGURATION: tuple[Rule, ...] = (
         "deny",
         _asks_another_cloud,
         "The gateway asks Entra ID of another cloud for its token.",
-        "config.service.auth.tokenAudience is https://azure-api.net/configuration where nothing "
-        "is set; China's is https://azure-api.cn/configuration, the US Government's "
+        "config.service.auth.tokenAudience defaults to https://azure-api.net/configuration. China uses "
+        "https://azure-api.cn/configuration, and the US Government "
         "https://azure-api.us/configuration. An app's authority has to be of the same cloud.",
         "Set auth.tokenAudience and, for an app, auth.authority to those of its cloud. A deployment "
         "by this bot does where azure.cloud is set.",
@@ -259,7 +259,7 @@ CONFIGURATION: tuple[Rule, ...] = (
         "warning",
         "warning",
         _cannot_trust,
-        "Certificate authorities are given to a user that cannot install them.",
+        "The container runs as a user that cannot install certificate authorities.",
         "Microsoft says that certificates.local.ca.enabled needs root or user 1001.",
         "Set security.runAsUser to 1001.",
         SETTINGS,
@@ -271,7 +271,7 @@ CONFIGURATION: tuple[Rule, ...] = (
         "warning",
         lambda view: _level(view) in ("debug", "all"),
         "The log level is meant for finding faults.",
-        "Microsoft advises to lower the level for performance; the default is info.",
+        "Microsoft advises lowering the level for performance; the default is info.",
         "Set logs.level to info, or to warn under load.",
         PRODUCTION,
         {"logs": {"level": "info"}},
@@ -304,8 +304,8 @@ CONFIGURATION: tuple[Rule, ...] = (
         "warning",
         lambda view: view.settings.get("telemetry.logs.std", "").lower() == "none",
         "The container writes no logs.",
-        "telemetry.logs.std none leaves nothing for kubectl logs, and nothing to tell a lost "
-        "link to Azure by.",
+        "With telemetry.logs.std none, kubectl logs shows nothing, and the bot cannot detect a lost "
+        "link to Azure.",
         "Set logs.format to text or json.",
         SETTINGS,
         {"logs": {"format": "text"}},

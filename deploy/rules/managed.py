@@ -59,7 +59,7 @@ MANAGED: tuple[Rule, ...] = (
         "info",
         lambda view: bool(_perhaps(view)),
         "Something else may manage this gateway and undo the change.",
-        "Its marks are there, but not all that it leaves behind, or this bot has adopted the gateway since.",
+        "Only some of its usual traces were found, or this bot has since adopted the gateway.",
         "If it does, change the gateway there.",
         DECLARATIVE,
         line=_perhaps_line,

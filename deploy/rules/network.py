@@ -55,9 +55,9 @@ NETWORK: tuple[Rule, ...] = (
         lambda view: (
             view.pod.get("dnsPolicy") == "Default" and view.pod.get("hostNetwork") is not True
         ),
-        "The pods resolve names as their node does, so not the cluster's own.",
-        "Microsoft describes ClusterFirst; with Default the name of the discovery Service, for "
-        "one, is unknown.",
+        "The pods use their node's DNS, so they cannot resolve the cluster's own names.",
+        "Microsoft documents ClusterFirst; with Default, pods cannot resolve the discovery Service, "
+        "for example.",
         "Set dns.policy to ClusterFirst.",
         DNS,
         {"dns": {"policy": "ClusterFirst"}},
@@ -68,7 +68,7 @@ NETWORK: tuple[Rule, ...] = (
         "info",
         lambda view: any(_keeps_address(view)),
         "externalTrafficPolicy Local keeps the client's address, but may spread calls unevenly.",
-        "A node's share of the calls goes only to the pods on it, however many those are.",
+        "Each node passes its share of the traffic only to its own pods, however many it has.",
         "Nothing to do while the pods are spread over the nodes.",
         SERVICES,
     ),
@@ -103,7 +103,7 @@ NETWORK: tuple[Rule, ...] = (
             view.several
             and not _discovery_ports(view) <= _udp(view.container.get("ports"), "containerPort")
         ),
-        "The container does not name the UDP ports by which pods count rate limits together.",
+        "The container does not declare the UDP ports that pods use to share rate limits.",
         "Microsoft says to expose UDP 4290 and 4291, or what the settings put in their place.",
         "Add them to the container's ports; a deployment by this bot does.",
         SETTINGS,

@@ -66,7 +66,7 @@ def _is_unchecked(view: GatewayView) -> bool:
 def _endpoints_line(view: GatewayView) -> str:
     hosts = _unknown_hosts(view)
     if not hosts:
-        return "It must stand in the ConfigMap or Deployment, where it can be read."
+        return "The host must be set in the ConfigMap or Deployment, where the bot can read it."
     # The first is the instance's own, which need not be listed.
     listed = [*(view.facts.endpoints or ())[1:], *hosts]
     return f"Under apim, {view.facts.instance or 'its instance'}: endpoints: {_list(listed)}"
@@ -100,7 +100,7 @@ TOKENS: tuple[Rule, ...] = (
         "deny",
         _is_sent_astray,
         "A token would be sent to a host that the settings do not know.",
-        "Whoever gets a token can act as this gateway, wherever else it runs.",
+        "Anyone with the token can act as this gateway everywhere.",
         "Use the instance's own endpoint, or list the host in the settings.",
         SETTINGS,
         line=_endpoints_line,
@@ -112,7 +112,7 @@ TOKENS: tuple[Rule, ...] = (
         "warning",
         lambda view: not _is_sent(view) and bool(_unknown_hosts(view)),
         "The gateway gets its configuration from a host that the settings do not know.",
-        "Its next token will be denied.",
+        "A plan for its next token will be denied.",
         "If the host is yours, list it in the settings.",
         SETTINGS,
         line=_endpoints_line,
@@ -135,7 +135,7 @@ TOKENS: tuple[Rule, ...] = (
         "warning",
         lambda view: not _is_given(view) and bool(_unknown_images(view)),
         "The pods run an image that the settings do not know.",
-        "Its next token will be denied.",
+        "A plan for its next token will be denied.",
         "If the image is yours, list its repository in the settings.",
         OVERVIEW,
         line=_repositories_line,
@@ -146,7 +146,7 @@ TOKENS: tuple[Rule, ...] = (
         "deny",
         lambda view: (view.uses_token or bool(view.facts.redirects)) and _is_unchecked(view),
         "The gateway sends its token without verifying the endpoint's certificate.",
-        "Whoever answers instead gets the token. Microsoft says that turning this check off is for "
+        "A server that impersonates it gets the token. Microsoft says that turning this check off is for "
         "tests only.",
         "Remove config.service.endpoint.disableCertificateValidation.",
         TOKEN,
@@ -158,7 +158,7 @@ TOKENS: tuple[Rule, ...] = (
         "deny",
         lambda view: bool(view.facts.token_references),
         "The pods would be given a Secret that holds a gateway token, or may hold one.",
-        "A token is for its own gateway's pods, as config.service.auth alone. Given in another way, "
+        "A token belongs only in config.service.auth of its own gateway's pods. Given in any other way, "
         "it reaches pods that nobody who governs the gateway has approved.",
         "Reference a Secret that exists, that the bot may read and that holds no gateway token.",
         SECRETS,
@@ -170,7 +170,7 @@ TOKENS: tuple[Rule, ...] = (
         "deny",
         "deny",
         lambda view: bool(view.facts.others_objects),
-        "An object would be overwritten that belongs to another gateway or workload.",
+        "An object that belongs to another gateway or workload would be overwritten.",
         "Its settings decide where that gateway sends its token, and who reaches its pods.",
         "Give this gateway objects of its own: leave their names out of the spec, or choose others.",
         SETTINGS,
@@ -183,8 +183,8 @@ TOKENS: tuple[Rule, ...] = (
         "warning",
         lambda view: bool(view.facts.rotated_by),
         "A CronJob that this bot did not make may rotate this token or its keys too.",
-        "When it regenerates a key, every token of that key is rejected at once, and the next rotation "
-        "of this bot invalidates the job's token.",
+        "When it regenerates a key, Azure rejects every token of that key at once, which can include "
+        "this gateway's token.",
         "Suspend the CronJob, or leave rotation to it and turn automatic rotation off.",
         TOKEN,
         line=_jobs_line,

@@ -71,7 +71,7 @@ VERSIONS: tuple[Rule, ...] = (
         "warning",
         "warning",
         lambda view: _state(view) == "rolling",
-        "This tag moves: pods may run different versions, and a restart may upgrade.",
+        "This tag moves: pods may run different versions, and a restart may upgrade them.",
         "Microsoft recommends only a full version, x.y.z, for production.",
         "Choose a full version.",
         OVERVIEW,
@@ -142,9 +142,9 @@ VERSIONS: tuple[Rule, ...] = (
         "info",
         "warning",
         _is_another,
-        "The tag beside the digest names another image in the registry.",
-        "The digest decides what runs. What is said here of the version goes by the tag.",
-        f"Pin the digest that the tag has, which {_DIGEST} names, or correct the tag.",
+        "The registry has a different image under this tag than the digest pins.",
+        "The digest decides what runs. Findings about the version are based on the tag.",
+        f"Pin the tag's own digest ({_DIGEST} shows it), or correct the tag.",
         IMAGES,
     ),
     Rule(
@@ -153,7 +153,7 @@ VERSIONS: tuple[Rule, ...] = (
         "info",
         lambda view: bool(view.digest) and view.support is None and not _is_retired(view),
         "A digest pins the image, and no tag says which version that is.",
-        "So its support and the known faults of its version are not known.",
+        "The bot cannot check whether it is supported or has known issues.",
         "Write the full version before the digest, such as 2.11.1@sha256:….",
         OVERVIEW,
     ),
@@ -162,7 +162,7 @@ VERSIONS: tuple[Rule, ...] = (
         "info",
         "info",
         lambda view: _state(view) == "unknown" and not _is_retired(view) and not _is_unknown(view),
-        "Whether this version is still supported is not known now.",
+        "It is currently unknown whether this version is still supported.",
         "The registry's tags tell which versions are supported. They do not list this one, or could not "
         "be read.",
         "Choose a version that the registry lists, or ask again once it answers.",
@@ -185,8 +185,8 @@ VERSIONS: tuple[Rule, ...] = (
         "warning",
         lambda view: bool(_patch(view)) and not _vulnerability(view),
         "A newer patch of this version replaces it.",
-        "Patches bring corrections and updates for security; Microsoft supports a minor version "
-        "by its newest patch.",
+        "Patches bring fixes and security updates; Microsoft supports a minor version "
+        "through its newest patch.",
         "Choose the newest patch of this minor version:",
         SUPPORT,
         line=lambda view: f"{_patch(view)}.",
@@ -206,7 +206,7 @@ VERSIONS: tuple[Rule, ...] = (
         "info",
         "warning",
         lambda view: view.version == (2, 7, 1),
-        "Version 2.7.1 needs twice the memory.",
+        "Version 2.7.1 needs twice as much memory as 2.6.0.",
         "Issue 310 of the gateway's repository says so; it was fixed in 2.8.0.",
         "Choose 2.8.0 or newer.",
         issue(310),
@@ -228,7 +228,7 @@ VERSIONS: tuple[Rule, ...] = (
         "warning",
         _writes_json,
         "Not every line of the container's JSON logs is valid JSON.",
-        "Records are torn into each other under load (issues 278, 384 and 386 of the gateway's "
+        "Records are interleaved under load (issues 278, 384 and 386 of the gateway's "
         "repository); 386 is open, so no version is known to be without it.",
         "Choose logs.format text where a collector drops such lines.",
         issue(386),
@@ -242,10 +242,10 @@ VERSIONS: tuple[Rule, ...] = (
             view.settings.get("telemetry.logs.std", "text").lower() == "text"
             and view.older_than(2, 11, 0)
         ),
-        "The times in this version's text logs have twelve hours without AM or PM, and days "
+        "This version's text logs use a 12-hour clock without AM or PM, and days "
         "without a leading zero.",
         "Version 2.11.0 corrected it (issues 358 and 368 of the gateway's repository).",
-        "Choose 2.11.0 or newer, or have collectors go by the time that Kubernetes notes.",
+        "Choose 2.11.0 or newer, or have collectors use the timestamps that Kubernetes adds.",
         issue(368),
     ),
     Rule(
@@ -253,7 +253,7 @@ VERSIONS: tuple[Rule, ...] = (
         "warning",
         "deny",
         _asks_for_arm,
-        "The pods are for ARM64 nodes, and there is no such image of the gateway.",
+        "The pods require ARM64 nodes, but the gateway has no ARM64 image.",
         "Its image is for amd64 only (issue 192 of the gateway's repository, open on 2026-11-28).",
         "Set placement.nodeSelector to kubernetes.io/arch: amd64.",
         issue(192),

@@ -31,13 +31,13 @@ AUTOSCALING = (
         "autoscaling.maxReplicas",
         "autoscaling.most",
         Whole(1, 100),
-        "Never more pods; saying it turns autoscaling on.",
+        "Never more pods; setting this turns autoscaling on.",
     ),
     Field(
         "autoscaling.targetCPUUtilization",
         "autoscaling.cpu",
         PERCENT,
-        "Percent of the requested CPU; 80 when no target is said.",
+        "Percent of the requested CPU; 80 if no target is set.",
     ),
     Field(
         "autoscaling.targetMemoryUtilization",
@@ -66,7 +66,7 @@ RESOURCES = (
         "resources.limits.memory",
         "limits.memory",
         MEMORY,
-        "What is requested: a leak must not take the node.",
+        "By default the memory request, so that a leak cannot exhaust the node.",
     ),
 )
 ROLLOUT = (
@@ -80,9 +80,11 @@ ROLLOUT = (
         "rollout.maxUnavailable",
         "rollout.max_unavailable",
         SHARE,
-        "No pod is stopped before a new one is ready.",
+        "How many pods may be unavailable; with 0, none stops before a new one is ready.",
     ),
-    Field("rollout.maxSurge", "rollout.max_surge", SHARE, "How many pods more meanwhile."),
+    Field(
+        "rollout.maxSurge", "rollout.max_surge", SHARE, "How many extra pods a rollout may start."
+    ),
     Field(
         "rollout.progressDeadlineSeconds",
         "rollout.progress_deadline",
@@ -111,7 +113,7 @@ ROLLOUT = (
         "rollout.revisionHistoryLimit",
         "rollout.history_limit",
         Whole(0, 100),
-        "How many versions before are kept for going back.",
+        "How many previous versions are kept for a rollback.",
     ),
     Field(
         "rollout.restartedAt",
@@ -209,7 +211,7 @@ DISRUPTION = (
         "disruptionBudget.maxUnavailable",
         "disruption.max_unavailable",
         SHARE,
-        "One: how many pods a drain may take at once.",
+        "How many pods a drain may evict at once; 1 by default.",
     ),
     Field(
         "disruptionBudget.minAvailable",
@@ -224,7 +226,7 @@ PLACEMENT = (
         "placement.whenUnsatisfiable",
         "placement.when_unsatisfiable",
         OneOf(("ScheduleAnyway", "DoNotSchedule")),
-        "Whether uneven pods are better than none.",
+        "Whether pods that cannot be spread evenly are still scheduled.",
     ),
     Field(
         "placement.affinity",

@@ -72,7 +72,7 @@ CONTRADICTIONS = (
     Contradiction(
         "service.allocateLoadBalancerNodePorts",
         lambda s: s.service_type != "LoadBalancer" and not s.service.allocate_node_ports,
-        "Only a LoadBalancer Service goes without node ports.",
+        "Only a LoadBalancer Service can turn off allocateLoadBalancerNodePorts.",
     ),
     Contradiction(
         "autoscaling.maxReplicas",
@@ -152,12 +152,12 @@ CONTRADICTIONS = (
     Contradiction(
         "proxy.httpSecret",
         lambda s: s.proxy.http is not None and s.proxy.http_secret is not None,
-        "proxy.http and proxy.httpSecret say the same thing twice.",
+        "Set either proxy.http or proxy.httpSecret, not both.",
     ),
     Contradiction(
         "proxy.httpsSecret",
         lambda s: s.proxy.https is not None and s.proxy.https_secret is not None,
-        "proxy.https and proxy.httpsSecret say the same thing twice.",
+        "Set either proxy.https or proxy.httpsSecret, not both.",
     ),
     Contradiction(
         "discovery.heartbeatPort",
@@ -215,7 +215,7 @@ CONTRADICTIONS = (
             s.local_logs.facility is not None
             and s.local_logs.sink not in ("localsyslog", "rfc5424")
         ),
-        "logs.local.facility is syslog's.",
+        "logs.local.facility requires logs.local.type localsyslog or rfc5424.",
     ),
     Contradiction(
         "metrics.statsd.endpoint",
@@ -235,7 +235,7 @@ CONTRADICTIONS = (
     Contradiction(
         "metrics.openTelemetry.buckets",
         lambda s: list(s.metrics.buckets) != sorted(set(s.metrics.buckets)),
-        "Buckets must rise.",
+        "Buckets must be in ascending order, without duplicates.",
     ),
 )
 

@@ -129,11 +129,11 @@ def plan_token(
     if not live.immutable:
         return new_token(spec, action_id, "The Secret in use is not this bot's own.")
     if layout_key != LAYOUT_KEY:
-        why = f"Its pods read the token in use under another key than `{LAYOUT_KEY}`."
+        why = f"Its pods read the token in use from a key other than `{LAYOUT_KEY}`."
         return new_token(spec, action_id, why)
     if live.gateway is not None and live.gateway != spec.apim.gateway:
         why = (
-            f"The token in use is gateway {live.gateway}'s: these pods will serve "
+            f"The token in use belongs to gateway {live.gateway}; these pods will serve "
             f"{spec.apim.gateway} instead."
         )
         return new_token(spec, action_id, why)

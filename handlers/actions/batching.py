@@ -115,9 +115,7 @@ def _plan(needs: Needs, request: Request, batch: Batch, ref: GatewayRef, ask_one
 
 
 def _fault(request: Request) -> str:
-    return (
-        f"The bot has a fault here; its log has the details under {request_reference(request.id)}."
-    )
+    return f"Internal error: the bot's log has the details under {request_reference(request.id)}."
 
 
 def _unplanned(ref: GatewayRef, error: GatewayBotError) -> Unplanned:

@@ -165,7 +165,7 @@ def _is_of_a_token(text: str, chosen: Mapping[str, Any]) -> bool:
         same = value.rpartition("/")[2] == managed.gateway if name == "gateway" else False
         if not same and value != said.get(name):
             raise InvalidInput(
-                f"The file says `manage: token`, which the chosen {name} does not go with.",
+                f"The file says `manage: token`, which cannot be combined with the chosen {name}.",
                 field=modal.FILE,
                 remedy="Leave everything else in this form empty.",
             )

@@ -19,7 +19,7 @@ def with_place(request: Request) -> Request:
         raise InvalidInput(
             f"“{request.gateway[:80]}” is not in `--to {str(options['to'])[:80]}`.",
             field="to",
-            remedy="Leave `--to` out, or name the gateway without its place.",
+            remedy="Omit `--to`, or give only the gateway's name.",
         )
     return dataclasses.replace(request, gateway=name, options=options)
 

@@ -117,7 +117,7 @@ class ActionMessages:
         action: Action = state.action
         end = f" {escape(cut(action.outcome.happened, 500))}" if action.outcome else ""
         text = (
-            f"{action.kind} {action.ref}: {action.state.value}.{end} Slack does not show the whole; "
+            f"{action.kind} {action.ref}: {action.state.value}.{end} Slack cannot show all of it; "
             f"{Command('history', action.ref)} shows more."
         )
         return self._message(state, record, text, ())
@@ -218,6 +218,6 @@ def _lost(action: Action) -> Line:
         "once:lost",
         f"The message of your request to {action.kind} {action.ref} could not be posted or "
         f"updated.{remedy} "
-        f"{Command('history', action.ref)} shows what becomes of it.",
+        f"{Command('history', action.ref)} shows its progress and result.",
         to=action.requester,
     )

@@ -145,7 +145,7 @@ class Choices:
             error = trouble
         except Exception:  # whoever chooses is answered whatever happens; the log keeps it whole
             log.exception("what may be chosen could not be loaded")
-            error = Unavailable("What may be chosen could not be loaded.")
+            error = Unavailable("The options could not be loaded.")
         with self._lock:
             part.offered, part.loaded_at, part.error = offered, loaded_at, error
             part.loading = None

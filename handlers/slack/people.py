@@ -99,7 +99,7 @@ def _unreadable(group: str, error: Exception, url: str) -> Unavailable:
     why = trouble(error, url)
     return Unavailable(
         f"Slack does not say who is in the group {group} ({why.what}).",
-        meaning="So it cannot be known who may decide, and nothing was decided.",
+        meaning="The bot cannot check who may decide, so nothing was decided.",
         remedy=why.remedy + _needs("usergroups:read", error),
         lasts=why.lasts,
     )

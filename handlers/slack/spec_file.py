@@ -27,7 +27,7 @@ def fetched(slack: WebClient, file: Mapping[str, Any]) -> str:
     url = str(file.get("url_private") or "")
     if not kept_by(slack.base_url, url):
         raise InvalidInput(
-            "Slack does not keep this file itself.", remedy="Choose a file of your computer."
+            "This file is not stored in Slack.", remedy="Upload a file from your computer."
         )
     try:
         return _content(url, slack.token or "").decode("utf-8-sig")
@@ -48,7 +48,7 @@ def _content(url: str, token: str) -> bytes:
             # Whom Slack does not know is sent to its page for signing in.
             if answer.status_code != 200:
                 raise Unavailable(
-                    f"Slack does not hand the file out ({answer.status_code}).",
+                    f"Slack did not return the file ({answer.status_code}).",
                     remedy="Try again. The app needs the scope files:read.",
                 )
             for part in answer.iter_content(LIMIT):
@@ -57,7 +57,7 @@ def _content(url: str, token: str) -> bytes:
                     raise _too_large()
     except requests.RequestException as error:
         raise Unavailable(
-            "Slack did not hand the file out in time.", remedy="Send the form again."
+            "Slack did not return the file in time.", remedy="Submit the form again."
         ) from error
     return content
 

@@ -33,7 +33,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
         raise InvalidInput(
             f"`--plan` takes at least {_SHORTEST} characters of the plan's digest.",
             field="plan",
-            remedy="It stands below the plan.",
+            remedy="Copy it from below the plan.",
         )
     digest = action.digest if action.digest.startswith(given) else given
     decision = needs.decider.agree(action.id, By(request.user, digest, request.id))

@@ -14,7 +14,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
     """Take it back, while it has not started."""
     action = named(needs, request, not_begun, own=True)
     by = By(request.user, action.digest, request.id)
-    return reply_to(needs.decider.cancel(action.id, by), f"You took {action.id} back.")
+    return reply_to(needs.decider.cancel(action.id, by), f"You cancelled {action.id}.")
 
 
 VERB = Verb(

@@ -63,7 +63,7 @@ def run(needs: Needs, request: Request) -> Reply:
     if form:
         text = _for_repository(cluster, ref, form, asked, request.options)
         name = f"{ref.cluster}-{ref.namespace}-{ref.name}-{form}.yaml"
-        said = f"What to put where {ref} is declared. Nothing was applied."
+        said = f"Add this to the repository that declares {ref}. Nothing was applied."
     else:
         text = exported(installed(cluster, ref))
         name = f"{ref.cluster}-{ref.namespace}-{ref.name}.yaml"

@@ -195,7 +195,7 @@ def _understood(needs: Needs, request: Request) -> _Asked:
     options = request.options
     ref = find(needs.caches, request.gateway)
     if options.get("follow") and options.get("previous"):
-        raise InvalidInput("What a container wrote before cannot be followed.", field="previous")
+        raise InvalidInput("`--follow` and `--previous` cannot be combined.", field="previous")
     if "minutes" in options and not options.get("follow"):
         raise InvalidInput(
             "`--minutes` is how long to follow.", field="minutes", remedy="Add `--follow`."
@@ -219,7 +219,7 @@ def _understood(needs: Needs, request: Request) -> _Asked:
     if not selector:
         raise Conflict(
             f"{ref} does not select its pods by labels.",
-            meaning="So it is not known which pods of the namespace are its own.",
+            meaning="The bot cannot tell which pods in the namespace belong to it.",
         )
     only = _only(cluster, ref, selector, options)
     environment = environment_of(ref, needs.environments)
@@ -307,7 +307,7 @@ VERB = Verb(
             kind="flag",
         ),
         Option("minutes", f"how long to follow, {_LONGEST} at most", "number", "number"),
-        Option("pod", "one pod, by its name or how that ends", "pod"),
+        Option("pod", "one pod, by its name or the end of its name", "pod"),
         Option("random", "any one pod", kind="flag"),
         Option("since", "no older than this: 90s, 10m, 2h", "duration"),
         Option("tail", "so many lines of each pod", "number", "number"),

@@ -54,7 +54,7 @@ def _check_alone(request: Request) -> None:
     for name in ("gateway", "key", "ttl"):
         if name in request.options:
             raise InvalidInput(
-                f"`--end` makes no token, so `--{name}` does not go with it.", field=name
+                f"`--end` makes no token, so it cannot be combined with `--{name}`.", field=name
             )
 
 
@@ -73,7 +73,7 @@ VERB = Verb(
         Option(
             "ttl", "how long the new token lives; as long as Azure allows when left out", "duration"
         ),
-        Option("end", "have the bot no longer keep it; what the pods read stays", kind="flag"),
+        Option("end", "stop keeping the token valid; the pods keep their current one", kind="flag"),
         *DECISION_OPTIONS,
     ),
     examples=(

@@ -50,7 +50,7 @@ VERB = Verb(
     lane=Lane.PLANS,
     gateway="required",
     options=(
-        Option("key", "which one is made anew", choices=KEYS, required=True),
+        Option("key", "which key to regenerate", choices=KEYS, required=True),
         *DECISION_OPTIONS,
     ),
     examples=("regenerate-key edge-1 --key primary",),

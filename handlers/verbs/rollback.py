@@ -52,7 +52,7 @@ VERB = Verb(
     options=(
         Option(
             "to-revision",
-            "its number; the last with another image or settings when left out",
+            "revision number; default: the last one with a different image or settings",
             "number",
             "number",
         ),

@@ -312,7 +312,12 @@ _WATCH = (
     Option(
         "watch", f"one message in the channel, kept current for {_MINUTES} minutes", kind="flag"
     ),
-    Option("minutes", f"the same, for so many ({_LONGEST} at most)", "number", kind="number"),
+    Option(
+        "minutes",
+        f"like --watch, for this many minutes ({_LONGEST} at most)",
+        "number",
+        kind="number",
+    ),
 )
 VERB = Verb(
     "status",

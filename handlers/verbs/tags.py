@@ -114,7 +114,7 @@ VERB = Verb(
     Right.SEE,
     group=Group.LOOK,
     options=(
-        Option("all", "versions too that have no support and that no gateway runs", kind="flag"),
+        Option("all", "also unsupported versions that no gateway runs", kind="flag"),
         Option("digest", "only the digest of one tag, to pin an image by", "tag"),
     ),
     examples=("tags", "tags --digest 2.11.1"),

@@ -106,7 +106,7 @@ def _user(text: str) -> str:
     found = _MENTION.fullmatch(text.strip())
     if found is None:
         raise InvalidInput(
-            "Required: `--for`." if not text else f"“{text[:40]}” is nobody in this workspace.",
+            "Required: `--for`." if not text else f"“{text[:40]}” is not a mention of a person.",
             field="for",
             remedy="Mention one person: --for @ana.",
         )

@@ -58,7 +58,7 @@ def calls_elsewhere(state: BatchState) -> list[tuple[str, str, str]]:
         _, channel, requirement, action = together[0]
         what = title_of(action) if action.id in anew else title(state)
         text = (
-            f"<@{state.batch.selection.requester}> asks in <#{asked}> for what approvers of "
+            f"<@{state.batch.selection.requester}> requests a change in <#{asked}> that approvers of "
             f"{escape(requirement.environment)} must approve too: {lowered(what)}. "
             f"{mentions(requirement.approvers)}: `/gateway pending` lists the plans."
         )

@@ -20,7 +20,7 @@ def decided(choice: str, done: Sequence[Action], refused: Mapping[str, Sequence[
     elif refused:
         text = "Nothing was changed by this click."
     else:
-        text = "No plan is pending for this button any longer."
+        text = "The plans of this button are no longer pending."
     sign = ":white_check_mark:" if done else ":information_source:"
     reasons = [
         context(f":warning: *{names_of(names)}*: {reason}") for reason, names in refused.items()

@@ -14,7 +14,7 @@ _SECTIONS = 4
 def findings(ref: GatewayRef, found: Sequence[Finding]) -> Reply:
     """What the rules say of a running gateway."""
     if not found:
-        text = f"{ref}: no rule has anything to say."
+        text = f"{ref}: no findings."
         return Reply(text, (section(f":ok_hand: {escape(text)}"),))
     counts = [
         counted(count, noun)
@@ -26,7 +26,5 @@ def findings(ref: GatewayRef, found: Sequence[Finding]) -> Reply:
     shown = blocks[:_SECTIONS]
     left = sum(block["text"]["text"].count("\n") + 1 for block in blocks[_SECTIONS:])
     if left:
-        shown.append(
-            context(f"… and {counted(left, 'finding')} that do not fit, the least severe.")
-        )
+        shown.append(context(f"… and {counted(left, 'less severe finding')} not shown here."))
     return Reply(text, (header(f"Rules for {ref.name}"), *shown))

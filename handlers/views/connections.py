@@ -29,8 +29,8 @@ def message(found: LostConnections, command: str) -> tuple[str, list[Block]]:
     return text, [
         section(f"⚠️ *{text}*"),
         section(
-            f"Slack counts {counted(found.lost, 'Socket Mode connection')} of this app that no "
-            "running bot has, and delivers a share of all commands and clicks there. Nobody reads "
+            f"Slack counts {counted(found.lost, 'Socket Mode connection')} of this app held by no "
+            "running bot, and sends some of the commands and clicks there. No bot receives "
             "them, and Slack does not send them again."
         ),
         section(
@@ -65,7 +65,7 @@ def described(of_bots: int, lost: int) -> str:
 def warning(lost: int) -> str:
     """The same for the log, with what to do."""
     return (
-        f"Slack counts {counted(lost, 'Socket Mode connection')} of this app that no bot has, and "
+        f"Slack counts {counted(lost, 'Socket Mode connection')} of this app held by no running bot, and "
         "commands and clicks that it delivers there get lost. Usually a network failure left them "
         "behind, and Slack drops them within about five hours; if they stay, another process uses "
         "the same app-level token: stop it"

@@ -16,7 +16,7 @@ def drift(plan: Plan) -> Reply:
         [each for each in plan.unsettled if each.rule == SETTINGS_ELSEWHERE]
     )
     if not plan.changes and elsewhere:
-        text = f"{ref} is as it was deployed, and its pods get other settings."
+        text = f"{ref} is as it was deployed, but variables or Secrets override its settings."
         return Reply(text, (section(f":left_right_arrow: *{escape(text)}*"), *elsewhere))
     if not plan.changes:
         text = f"No drift: {ref} is as it was deployed."
@@ -30,7 +30,7 @@ def drift(plan: Plan) -> Reply:
     blocks = [
         section(f":left_right_arrow: *{escape(text)}*"),
         section(shown),
-        context(f"Live on the left, as it was deployed on the right. {again} makes it so."),
+        context(f"Left: live. Right: as deployed. {again} restores the right side."),
     ]
     blocks += elsewhere
     if left:

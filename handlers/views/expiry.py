@@ -215,8 +215,8 @@ def stopped(stop: RotationStop, *, production: bool = False) -> tuple[str, list[
     title = f"Automatic rotation stopped in {where}"
     what = counted(stop.failures, "rotation")
     why = section(
-        f":octagonal_sign: *{escape(title)}*\n{what} failed in a row, so no other is begun. "
-        f"Last: {escape(cut(stop.last, 300))}\nWarnings continue. When the cause is mended, resume it."
+        f":octagonal_sign: *{escape(title)}*\n{what} failed in a row, so no more are started. "
+        f"Last: {escape(cut(stop.last, 300))}\nWarnings continue. Fix the cause, then resume rotation."
     )
     if stop.resumed_by:
         end = context(f"Resumed by <@{stop.resumed_by}>.")
@@ -234,7 +234,7 @@ def goes_on(stop: RotationStop) -> str:
 def snoozed(tracked: Tracked) -> Reply:
     """What whoever snoozed it reads."""
     until = date(tracked.snoozed_until) if tracked.snoozed_until else "now"
-    return Reply(f"Nothing more is said about the token of {tracked.ref} until {until}.")
+    return Reply(f"Warnings about the token of {tracked.ref} are snoozed until {until}.")
 
 
 def listing(
@@ -374,7 +374,7 @@ def _meaning(tracked: Tracked) -> str:
         return ""
     if expires_at <= tracked.now:
         return (
-            "Azure refuses it since then. Running pods may still serve with the last configuration; "
+            "Azure has refused it since then. Running pods may still serve with the last configuration; "
             "a restarted one may not start."
         )
     return "From then on its pods get no changes from Azure, and a restarted one may not start."

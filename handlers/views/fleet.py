@@ -110,7 +110,9 @@ def overview(
     blocks: list[Block] = [_trouble(name, error, rows) for name, error in away[:_AWAY]]
     if len(away) > _AWAY:
         others = ", ".join(f"`{escape(name)}`" for name, _ in away[_AWAY:])
-        blocks.append(context(cut(f":warning: Neither do these clusters answer: {others}", 1000)))
+        blocks.append(
+            context(cut(f":warning: These clusters do not answer either: {others}", 1000))
+        )
     blocks += [context(f":warning: {escape(cut(text, _SAID))}") for text in unseen[:_UNSEEN]]
     if len(unseen) > _UNSEEN:
         blocks.append(context(f"… and {len(unseen) - _UNSEEN} more that cannot be seen."))
@@ -122,7 +124,7 @@ def overview(
         blocks += _unmanageable(shown)
         blocks.append(section(_next(shown[0])))
     elif rows:
-        blocks.append(section("No gateway is like that."))
+        blocks.append(section("No gateway matches."))
     elif (unseen or left_out) and not failed:
         blocks.append(section("No self-hosted gateway is seen where this bot can look."))
     elif not failed:

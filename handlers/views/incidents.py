@@ -69,8 +69,10 @@ def message(
     if away is not None:
         blocks.append(section(_line(incident.cluster, away)))
         if lasting:
-            unwell = f"{counted(len(lasting), 'gateway')} got worse before; what became of that"
-            blocks.append(context(f"{unwell} cannot be seen until it answers."))
+            unwell = f"{counted(len(lasting), 'gateway')} got worse before that;"
+            blocks.append(
+                context(f"{unwell} the current state is unknown until the cluster answers.")
+            )
     shown = list(lasting.items())[:_SHOWN]
     if len(incident.members) == 1:
         # Its title names it.

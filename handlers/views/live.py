@@ -49,7 +49,7 @@ def lost(live: LiveMessage) -> str:
 
 def plain(live: LiveMessage) -> str:
     """Whether it is kept current, for what Slack does not show."""
-    refused = "Slack does not accept what this message is to show."
+    refused = "Slack rejected the content of this message."
     if live.ending is None or live.ending.cause == "shown":
         return refused
     return f"{refused} {_ended(live.ending)}"

@@ -75,7 +75,7 @@ def _nothing(told: ReadSoFar, waiting: bool) -> str:
         return "Nothing yet."
     if not told.pods:
         return "There is no pod that could have logged anything."
-    return "There is no line to show." if told.trouble else "No line is like that."
+    return "There is no line to show." if told.trouble else "No line matches."
 
 
 def texts_of(found: Sequence[Line], pods: Sequence[str]) -> list[str]:

@@ -86,7 +86,11 @@ def _words(lost: LostRequest, remains: Remains | None, unread: str) -> tuple[str
     if _ran(lost, remains):
         holds = f"The cluster holds: {remains.held}" if remains else _unread(unread)
         meaning = f"How far it got is not recorded. {unknown}".strip()
-        return f"Unknown: {_because(lost)} while this ran.", f"{meaning} {holds}", look
+        return (
+            f"The result is unknown: this was running, and {_because(lost)}.",
+            f"{meaning} {holds}",
+            look,
+        )
     happened = f"This request is lost: {_because(lost)}."
     if remains is None:
         meaning = f"Whether it had started cannot be seen. {unknown}".strip()

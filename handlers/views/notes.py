@@ -146,7 +146,7 @@ def _elsewhere(action: Action, event: Event, environment: Environment | None) ->
                 continue
             text = (
                 f"{_asked(action, environment)}\n<@{action.requester}> asks for a change that "
-                f"{escape(requirement.environment)} must approve too. "
+                f"approvers of {escape(requirement.environment)} must approve too. "
                 f"{mentions(requirement.approvers)}: please look at the plan, then approve or deny it."
             )
             show = button("Show", "action_show", value(action))
@@ -187,7 +187,7 @@ def _ending(action: Action, event: Event) -> str:
     said = _in_full(action, outcome) if outcome else ""
     lines = {
         "denied": f"<@{event.who}> denied this: {escape(given(event.detail))}",
-        "cancelled": f"<@{event.who}> took this back.",
+        "cancelled": f"<@{event.who}> cancelled this.",
         "expired": "The time for this is over. Nothing was changed.",
         "taken over": "The bot that worked on this is gone; another one continues.",
         "succeeded": f"{sign_of(action)} {escape(said)}",

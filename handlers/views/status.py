@@ -206,7 +206,7 @@ def _ended(pods: Sequence[PodProgress]) -> str:
     """The pods that Kubernetes keeps for whoever wants to know why they ended."""
     shown = ", ".join(f"{escape(pod.name)} ({escape(pod.state)})" for pod in pods[:_ENDED])
     more = f" and {len(pods) - _ENDED} more" if len(pods) > _ENDED else ""
-    return f"Ended, and counted nowhere: {shown}{more}."
+    return f"Ended pods, not counted: {shown}{more}."
 
 
 def _pods(gateway: GatewayDetail, secret: str) -> list[Block]:

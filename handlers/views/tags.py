@@ -81,9 +81,7 @@ def listing(shown: Shown, command: str, *, whole: bool) -> Reply:
         if len(shown.silent) > _SILENT:
             names += f" and {len(shown.silent) - _SILENT} more"
         blocks.append(
-            context(
-                f":warning: {names} cannot be read now, so more gateways may run these or others."
-            )
+            context(f":warning: {names} cannot be read now, so the gateway counts may be too low.")
         )
     blocks.append(context(f"`{escape(cut(shown.repository, 150))}`"))
     old = sum(row.gateways for row in shown.rows if row.support.state == "unsupported")

@@ -44,7 +44,7 @@ def powers(
         elif environment.production:
             lines.append(":no_entry: production without approvers: nobody can change it")
         else:
-            lines.append(":bulb: whoever asks confirms alone")
+            lines.append(":bulb: no approval needed: the requester confirms")
         lines.append(_line("read logs, differences, findings and manifests", each.inspect))
         if each.freeze is not None:
             lines.append(

@@ -293,7 +293,7 @@ IN_THE_WHOLE: Mapping[str, tuple[str, str, str]] = {
     ),
     "a name that the bot uses itself": (
         "environments:\n  - {name: unlisted}",
-        "environments[0].name: unlisted is what is in none of them.",
+        "environments[0].name: unlisted is reserved for gateways in no environment.",
         "Choose another name.",
     ),
     "a section that is missing": ("", "environments: is missing.", "Add it"),

@@ -136,7 +136,7 @@ def test_a_token_that_production_of_another_cluster_holds_takes_its_approval(
         assert "This also requires approval for production-east" in words(plan)
         # Its approvers hear of it in their own channel, and decide there.
         chen = Room(demo, EAST_ROOM).chen
-        chen.clicks(chen.sees("a change that production-east must approve too.*pay-1"), "Show")
+        chen.clicks(chen.sees("approvers of production-east must approve too.*pay-1"), "Show")
         chen.clicks(chen.sees("Needs 2 approvals", ephemeral=True), "Approve")
         gains_nothing(dan, dan.sees_at(plan, "1 of 2 approvals"), approvals=2)
 

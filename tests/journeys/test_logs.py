@@ -73,16 +73,16 @@ def test_only_what_is_asked_for_is_shown(demo: Demo) -> None:
     assert "NoNewEvents" in found
     assert "GettingEventsFromApi" not in found
     none = logs(ana, "edge-1 --grep xyzzy --level error")
-    assert "No line is like that" in words(shows(ana, none, "0 lines"))
+    assert "No line matches" in words(shows(ana, none, "0 lines"))
     before = words(shows(ana, logs(ana, "edge-1 --previous"), "0 lines"))
     assert "None of the 2 pods has restarted, so there is no previous log." in before
-    assert "No line is like that" not in before
+    assert "No line matches" not in before
     for wrong, told in (
         ("edge-1 --level loud", "is not a level"),
         ("edge-1 --regex (", "no pattern|not a pattern"),
         ("edge-1 --since yesterday", "is not a duration"),
         ("edge-1 --pod nothing", "no pod"),
-        ("edge-1 --follow --previous", "cannot be followed"),
+        ("edge-1 --follow --previous", "cannot be combined"),
         ("edge-1 --follow --minutes 61", "1 to 60 minutes"),
         ("edge-1 --minutes 5", "Add `--follow`"),
         ("edge-1 --random --pod a", "either `--pod` or `--random`"),

@@ -122,7 +122,7 @@ def test_diff_shows_what_others_changed(demo: Demo) -> None:
     assert "spec.replicas: 2 → 3" in shown
     assert re.search(r"telemetry.*\.value:[^:]*debug → info", shown, re.DOTALL), "what the pods get"
     assert "kubectl" in shown
-    assert "Deploying it again with `--take-over --replicas 3` makes it so" in shown
+    assert "Deploying it again with `--take-over --replicas 3` restores the right side" in shown
     decide(
         ana,
         "scale edge-1 --replicas 3 --take-over",

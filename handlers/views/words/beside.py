@@ -17,7 +17,7 @@ def others_open(others: Sequence[Action]) -> str:
 def not_changed_yet(others: Sequence[Action]) -> str:
     """The same where nothing is left to change as far as the cluster shows now."""
     ends = "that ends" if len(others) == 1 else "those end"
-    return f"{_listed(others)}\nWhat follows is how the cluster is now. Ask again when {ends}."
+    return f"{_listed(others)}\nBelow is the cluster's current state. Ask again when {ends}."
 
 
 def _meaning(others: Sequence[Action]) -> str:

@@ -99,7 +99,7 @@ def renewed_automatically(when: str, *, frozen: bool, asked: Sequence[str]) -> s
 def renewed_once_approved(channel: str, when: str, *, frozen: bool) -> str:
     """By the bot once somebody approves it in that channel."""
     if not when:
-        return f"The bot asks in <#{channel}> for a decision, and renews it once that is given."
+        return f"The bot asks for approval in <#{channel}>, and renews the token once approved."
     then = f" once the freeze ends: {when}" if frozen else f": {when}"
     return f"The bot asks in <#{channel}> whether to renew it{then}."
 
@@ -119,7 +119,9 @@ def rotation_ended(state: str) -> str:
     """The bot does not begin again what people ended, nor what succeeded."""
     if state == "succeeded":
         return "It was renewed already; its new expiry is not visible yet."
-    return f"It is not renewed automatically, because its last rotation was {state}: rotate it."
+    return (
+        f"It is not renewed automatically, because its last rotation ended as “{state}”: rotate it."
+    )
 
 
 NOT_RENEWED = "It is not renewed automatically: rotate it."

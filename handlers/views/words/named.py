@@ -17,7 +17,7 @@ _SHOWN = 5
 
 def several(word: str, verb: str) -> str:
     """That several actions of it fit."""
-    return f"There are several actions of “{word[:80]}” to {verb}."
+    return f"“{word[:80]}” has several actions to {verb}."
 
 
 def told(action: Action) -> str:

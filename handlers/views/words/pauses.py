@@ -28,7 +28,7 @@ def not_stopped_for(what: str, where: str, stop: str, since: str, who: str) -> s
     """What that means for whoever would stop a rollout for a rollback or a deletion."""
     return (
         f"Nothing was stopped, because the {what} could not start before {where} is resumed. "
-        f"*{stop}* ends the rollout alone.{_by(since, who)}"
+        f"*{stop}* stops only the rollout.{_by(since, who)}"
     )
 
 

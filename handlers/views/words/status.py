@@ -10,7 +10,7 @@ NO_CAUSE = "Nothing shows why yet."
 
 MEANINGS: Mapping[str, str] = {
     "down": "No pod serves traffic.",
-    "not ready": "Nothing serves yet: its first pods are not ready.",
+    "not ready": "Nothing serves traffic yet: its first pods are not ready.",
     "degraded": "Its other pods serve traffic.",
     **incidents.MEANINGS,
 }
@@ -24,7 +24,7 @@ REMEDIES: Mapping[str, str] = {
     Sign.CRASHING: "Read the log from before the last restart: `/gateway logs {ref} --previous`.",
     Sign.TOKEN_MISSING: _MADE_ANEW,
     Sign.SCALED_TO_ZERO: "Start pods again: `/gateway scale {ref} --replicas 2`.",
-    "cut off": f"{incidents.REMEDIES['cut off']} What the pods say of it: `/gateway logs {{ref}} --level warn`.",
+    "cut off": f"{incidents.REMEDIES['cut off']} Read the pods' logs: `/gateway logs {{ref}} --level warn`.",
     "down": "Read what its pods say: `/gateway logs {ref}`.",
     "not ready": "Read what its pods say: `/gateway logs {ref}`.",
 }

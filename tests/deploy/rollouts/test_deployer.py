@@ -246,7 +246,7 @@ def test_a_crash_loop_shows_the_last_lines_of_the_crashed_run(bench: Bench) -> N
     run = RecordingRun()
     outcome = bench.deploy(hasty(), run=run)
     assert outcome.state is State.FAILED
-    assert "Nothing serves yet: this is its first version." in outcome.meaning
+    assert "Nothing serves traffic yet: this is its first version." in outcome.meaning
     logs = [pod["log"] for pod in run.states[-1]["pods"]]
     assert any("Unhandled exception" in log for log in logs)
 

@@ -57,7 +57,7 @@ def test_who_serves_is_said_in_the_right_number(old: int, new: int, said: str) -
 def test_a_first_version_has_none_before_it_that_could_serve() -> None:
     stuck = Progress(3, 1, 0, 1, 0, complete=False, failed=False)
     said = unfinished(SPEC, stuck, 60.0, first=True).meaning
-    assert said.endswith("Nothing serves yet: this is its first version.")
+    assert said.endswith("Nothing serves traffic yet: this is its first version.")
     some = dataclasses.replace(stuck, ready=1)
     assert "1 pod of the new version serves" in unfinished(SPEC, some, 60.0, first=True).meaning
     assert "No pod of this gateway serves traffic." in unfinished(SPEC, stuck, 60.0).meaning

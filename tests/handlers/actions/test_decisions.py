@@ -264,7 +264,7 @@ def test_a_running_action_is_stopped_by_the_name_of_its_gateway(desk: Desk) -> N
     actions.confirm(store)
     store.claim("AAAAAA", "bot-1", 1, 30)
     assert typed(desk, stop.VERB, "U1", "edge-1") == "AAAAAA is stopping."
-    assert typed(desk, cancel.VERB, "U1", "edge-1") == "You took BBBBBB back."
+    assert typed(desk, cancel.VERB, "U1", "edge-1") == "You cancelled BBBBBB."
     told = typed(desk, cancel.VERB, "U1", "EDGE-1")
     assert "There is nothing of “EDGE-1” to cancel." in told
     assert "`AAAAAA` deploy of west/prod/edge-1 is running" in told
@@ -312,7 +312,7 @@ def test_several_that_fit_give_buttons_and_ones_own_is_meant_first(desk: Desk) -
     assert first["accessory"]["value"] == "deny AAAAAA --reason no"
     assert "deploy of west/prod/edge-1 waits for a decision" in first["text"]["text"]
     # Of mine I approve none, and take none of others back.
-    assert typed(desk, cancel.VERB, "U1", "edge-1") == "You took AAAAAA back."
+    assert typed(desk, cancel.VERB, "U1", "edge-1") == "You cancelled AAAAAA."
     with pytest.raises(Ambiguous):
         approve.run(desk.text, Request("r2", "approve", "U2", "C1", "", "edge-1", {}))
     assert {desk.state("BBBBBB"), desk.state("CCCCCC")} == {State.PENDING}

@@ -106,7 +106,7 @@ def test_nothing_is_stopped_for_a_rollback_that_a_pause_keeps_from_starting(
     assert f"*{pause.scope.capitalize()} {pause.name}* is paused" in said
     assert ": kernel upgrade. Nothing was stopped" in said
     assert f"Paused {date(5.0)} by ana@host; ask them to resume it." in said
-    assert "*Stop rollout* ends the rollout alone." in said
+    assert "*Stop rollout* stops only the rollout." in said
     assert (desk.action.stop_by, desk.accepted) == ("", [])
     desk.changes.pauses[:] = [Pause(CLUSTER, "elsewhere")]
     assert desk.click(ROLL_BACK, "U1", at="2.0") == ""

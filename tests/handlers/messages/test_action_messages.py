@@ -460,7 +460,7 @@ def test_what_is_to_be_told_in_person_later_keeps_no_line_of_the_thread(
         ask(store)
         actions.approve(store, BEN)
         store.cancel("AAAAAA", by=ANA, digest="d1", request_id="no")
-        until(lambda: any("took this back" in line for line in replies(person)), "the last line")
+        until(lambda: any("cancelled this" in line for line in replies(person)), "the last line")
 
 
 def test_a_plan_sent_in_person_whose_posting_was_not_confirmed_is_not_sent_again(

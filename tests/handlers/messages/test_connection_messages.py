@@ -55,7 +55,7 @@ def test_operators_are_told_once_and_the_message_says_when_it_is_over(
     pays.step()
     [message] = person.messages()
     assert "Some commands and clicks do not reach the bot" in words(message)
-    assert "2 Socket Mode connections of this app that no running bot has" in words(message)
+    assert "2 Socket Mode connections of this app held by no running bot" in words(message)
     assert "`/gateway approve ID --plan DIGEST`" in words(message)
     hellos(count, 5)
     pays.step()

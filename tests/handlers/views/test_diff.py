@@ -12,8 +12,8 @@ def test_drift_of_the_number_of_pods_says_that_it_has_to_be_asked_for() -> None:
     counted = FieldChange("spec.replicas", 2, 3)
     image = FieldChange("spec.template.spec.x", "a", "b", restarts_pods=True)
     for fields, again in (
-        ((counted, image), "Deploying it again with `--replicas 3` makes it so."),
-        ((image,), "Deploying it again makes it so."),
+        ((counted, image), "Deploying it again with `--replicas 3` restores the right side."),
+        ((image,), "Deploying it again restores the right side."),
     ):
         change = ObjectChange("Deployment", "edge-1", "update", fields)
         plan = dataclasses.replace(PLAN, changes=(change,), count=3)

@@ -94,7 +94,7 @@ def test_a_gateway_whose_first_pod_does_not_start_is_red_and_not_unknown() -> No
     one = dataclasses.replace(DETAIL, summary=found)
     said = view.detail(one, SUPPORTED, "", NOW).blocks[1]["text"]["text"]
     assert said.startswith("🔴 *not ready*: Denied: 1 of 2 pods: Azure refuses the gateway: x. ")
-    assert said.endswith("Nothing serves yet: its first pods are not ready.")
+    assert said.endswith("Nothing serves traffic yet: its first pods are not ready.")
 
 
 def test_three_gateways_have_two_lines_each() -> None:

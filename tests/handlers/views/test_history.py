@@ -202,7 +202,7 @@ def test_findings_that_do_not_fit_are_counted() -> None:
     shown = json.dumps(told.blocks, ensure_ascii=False)
     missing = 20 - shown.count("`r` warning")
     assert missing > 0
-    assert f"and {missing} findings that do not fit" in shown
+    assert f"and {missing} less severe findings not shown here" in shown
 
 
 def test_a_way_back_is_offered_only_where_there_is_one() -> None:

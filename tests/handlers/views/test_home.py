@@ -318,7 +318,7 @@ def test_a_token_that_expires_says_how_it_is_renewed_by_the_settings() -> None:
     asked = said(rotating("ask", 2), days=5)
     assert f"The bot asks in <#C1> whether to renew it: {turn}." in asked
     due = said(rotating("ask", 7))
-    assert "The bot asks in <#C1> for a decision, and renews it once that is given." in due
+    assert "The bot asks for approval in <#C1>, and renews the token once approved." in due
     for rotations in (rotating("off", 7), {}):
         assert said(rotations).endswith("It is not renewed automatically: rotate it.")
     theirs = said({}, managed_by="Helm")
@@ -364,7 +364,9 @@ def test_no_renewal_is_promised_that_will_not_begin() -> None:
         for state in (State.DENIED, State.CANCELLED, State.STOPPED):
             ended = Prospect(ended={GatewayRef("west", "dev", "edge-1"): state})
             said = renewal(mode, prospects={"development": ended})
-            assert said.startswith("It is not renewed automatically, because its last rotation was")
+            assert said.startswith(
+                "It is not renewed automatically, because its last rotation ended as"
+            )
             assert state.value in said
         done = Prospect(ended={GatewayRef("west", "dev", "edge-1"): State.SUCCEEDED})
         assert "renewed already" in renewal(mode, prospects={"development": done})

@@ -41,7 +41,7 @@ from tests.support.statuses import (
 
 def test_one_gateway_shows_each_pods_level_and_its_evidence() -> None:
     said = shown(view.detail(DETAIL, SUPPORTED, LINK, NOW))
-    assert "Ended, and counted nowhere: edge-1-c (Evicted)." in said
+    assert "Ended pods, not counted: edge-1-c (Evicted)." in said
     for word in ("🔴 *denied*", "exit code 134", "edge-1-token-old", "🔵 no trouble seen: ready"):
         assert word in said
     assert LINK in said

@@ -176,7 +176,7 @@ def test_a_stuck_pod_is_told_with_its_last_event_and_log() -> None:
 def test_logs_say_why_there_is_no_line() -> None:
     for told, said in (
         (logs_view.ReadSoFar(), "There is no pod"),
-        (logs_view.ReadSoFar(pods=("a",)), "No line is like that"),
+        (logs_view.ReadSoFar(pods=("a",)), "No line matches"),
         (logs_view.ReadSoFar(pods=("a",), trouble=("a: not read",)), "There is no line to show"),
         (logs_view.ReadSoFar(pods=("a",), trouble=("not read",) * 8), "and 3 more"),
     ):

@@ -236,7 +236,7 @@ def test_a_first_version_says_that_nothing_serves_yet(progress: dict[str, Any]) 
             )
         )  # fmt: skip
 
-    first = "Nothing serves yet: this is its first version."
+    first = "Nothing serves traffic yet: this is its first version."
     assert first in shown("first", 0)
     assert "*0 of 2 pods ready*" in shown("first", 0)
     assert "New version" not in shown("first", 0)
