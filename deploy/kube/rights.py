@@ -73,8 +73,11 @@ IN_NAMESPACE = (
 """Of every kind of request that the bot makes, those that a Role can allow."""
 
 IN_CLUSTER = (
-    Rights("", ("namespaces", "pods", "services", "configmaps", "events"), _LOOK, "what runs"),
-    Rights("apps", ("deployments", "replicasets"), _LOOK, "gateways, and versions to go back to"),
+    Rights("", ("pods", "configmaps"), _LOOK, "what runs"),
+    Rights("", ("namespaces", "services"), ("get", "list"), "where it runs"),
+    Rights("", ("events",), ("list",), "why pods do not start", False),
+    Rights("apps", ("deployments",), _LOOK, "gateways"),
+    Rights("apps", ("replicasets",), ("list", "watch"), "versions to go back to"),
     Rights("batch", ("cronjobs",), ("list",), "others that rotate tokens", False),
     Rights(
         "",

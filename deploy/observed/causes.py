@@ -175,7 +175,7 @@ _TABLE: tuple[_Line, ...] = (
         Cause.IMAGE,
         r"not found|manifest unknown|does not exist|name unknown",
         "The registry does not have this image.",
-        "Check that the tag exists, then deploy a tag that works.",
+        "Deploy a tag that exists: `/gateway tags` lists them.",
         _PULL,
     ),
     _Line(
@@ -184,8 +184,8 @@ _TABLE: tuple[_Line, ...] = (
         r"toomanyrequests|failed to do request|no such host|i/o timeout|connection refused|"
         r"TLS handshake timeout|deadline exceeded",
         "The image's registry cannot be used now.",
-        "Wait: Kubernetes tries again until the registry works. If that takes long, check its status, "
-        "and DNS, proxy and firewall between the nodes and it.",
+        "Nothing yet: Kubernetes keeps trying until the registry works. If that takes long, check its "
+        "status, and DNS, proxy and firewall between the nodes and it.",
         _PULL,
     ),
     _Line(

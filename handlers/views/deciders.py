@@ -82,7 +82,7 @@ def _so_far(action: Action, requirement: Requirement, several: bool) -> str:
 
 def people(action: Action) -> list[str]:
     """Whoever asked for it and whoever agreed to it, and when; one person is named once."""
-    asked = f"Asked by <@{action.requester}> {date(action.created_at)}"
+    asked = f"Asked for by <@{action.requester}> {date(action.created_at)}"
     if action.state not in (State.RUNNING, *RAN) or not decided(action):
         return [asked]
     when = f" {date(action.decided_at)}" if action.decided_at else ""

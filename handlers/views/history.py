@@ -158,11 +158,11 @@ def _mark(ref: str, environment_of: EnvironmentOf | None) -> str:
 def _deeds(entries: Sequence[AuditEntry], decided: Mapping[str, Decided]) -> Iterator[str]:
     """What people did, the first first: “requested and confirmed by @ana”. A run is by a bot."""
     by_person = [each for each in entries if each.who[:1] in ("U", "W") and each.who.isalnum()]
+    requester = next((each.who for each in by_person if each.event == "pending"), "")
     for who, theirs in itertools.groupby(by_person, key=lambda each: each.who):
         several = list(theirs)
-        *before, last = dict.fromkeys(_deed(each, decided) for each in several if each.action) or [
-            ""
-        ]
+        deeds = [_deed(each, decided, requester) for each in several if each.action]
+        *before, last = dict.fromkeys(deeds) or [""]
         did = f"{', '.join(before)} and {last}" if before else last
         within = _window(several[-1], decided)
         yield f"{did} by <@{who}>{within}".strip()
@@ -173,8 +173,11 @@ def _by_operator(entry: AuditEntry) -> str:
     return f"by {escape(entry.who)}" if entry.who and not entry.action else ""
 
 
-def _deed(entry: AuditEntry, decided: Mapping[str, Decided]) -> str:
+def _deed(entry: AuditEntry, decided: Mapping[str, Decided], requester: str) -> str:
     known = decided.get(entry.action) if entry.event == "approved" else None
+    if known is None and entry.event == "approved" and requester:
+        # Nobody approves what they requested.
+        return "confirmed" if entry.who == requester else "approved"
     if known is None:
         return escape(_DEEDS.get(entry.event, entry.event))
     return "approved" if known.by == "approvers" else "confirmed"

@@ -236,8 +236,13 @@ def _subject(incident: Incident) -> str:
     if len(gateways) == 1:
         ref = GatewayRef.parse(next(iter(gateways)))
         return f"{ref.name} on {ref.cluster}/{ref.namespace}"
-    node = f"node {incident.node} of {incident.cluster}" if incident.node else incident.cluster
-    return f"{counted(len(gateways), 'gateway')} on {node}"
+    namespaces = {GatewayRef.parse(each).namespace for each in gateways}
+    where = incident.cluster
+    if incident.node:
+        where = f"node {incident.node} of {incident.cluster}"
+    elif len(namespaces) == 1:
+        where = f"{incident.cluster}/{namespaces.pop()}"
+    return f"{counted(len(gateways), 'gateway')} on {where}"
 
 
 def _state(incident: Incident) -> str:

@@ -44,7 +44,7 @@ def ended(
     blocks: list[Block] = [header(cut(lost.title, 150))] if lost.title else []
     blocks.append(section("\n".join(part for part in parts if part)))
     if lost.by:
-        blocks.append(context(f"Asked by <@{lost.by}>"))
+        blocks.append(context(f"Asked for by <@{lost.by}>"))
     if lost.gateway:
         status = button("Status", "show_status", lost.gateway)
         blocks.append({"type": "actions", "elements": [status]})

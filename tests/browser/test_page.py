@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.support.browser import DESKTOP, PHONE, chromium, cut_off, page_of, violations
 from tests.support.demo import Demo
@@ -173,6 +173,29 @@ def test_channels_and_people_are_within_reach(page: Page) -> None:
     expect(box(page, "gateway-alerts")).to_be_focused()
     menu(page)
     expect(page.get_by_role("radio", name="dan")).to_be_checked()
+
+
+def test_escape_keeps_its_place_when_the_channel_is_drawn_after_it(page: Page) -> None:
+    if not on_phone(page):
+        return
+    menu(page)
+    page.get_by_role("radio", name="ben").focus()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/state*", hold)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Escape")
+    button = page.get_by_role("button", name="Channels and people")
+    expect(button).to_be_focused()
+    page.unroute("**/state*")
+    with page.expect_response("**/unread?*"):
+        for each in held:
+            each.continue_()
+    page.evaluate("() => new Promise(done => setTimeout(done, 100))")
+    expect(button).to_be_focused(timeout=1)
 
 
 def test_who_reloads_right_after_the_choice_is_who_they_chose_to_be(page: Page) -> None:

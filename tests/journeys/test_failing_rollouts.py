@@ -31,7 +31,7 @@ def test_an_image_that_cannot_be_pulled_is_told_while_it_rolls_out_and_at_the_en
         failed = words(ana.sees("The rollout did not finish", 150, ephemeral=False))
     assert "0 of 1 pod" in failed
     assert "Last event" in failed
-    assert "Kubernetes tries again until the registry works" in failed
+    assert "Kubernetes keeps trying until the registry works" in failed
 
 
 def test_an_update_that_cannot_start_leaves_the_version_before_serving(demo: Demo) -> None:
@@ -77,7 +77,7 @@ def test_a_rollout_that_is_stuck_says_so_is_waited_for_and_then_rolled_back_by_a
         plan = ana.plans("deploy store-7 --to east/dev --tag 2.12.1")
         ana.clicks(plan, "Confirm")
         stuck = ana.sees_at(plan, r"Stuck: the (image|registry)")
-        assert "Kubernetes tries again until the registry works" in words(stuck)
+        assert "Kubernetes keeps trying until the registry works" in words(stuck)
         # An edit notifies nobody.
         ana.sees_below(plan, r"\A<@U0ANA> \*Deploy store-7 .*Stuck: the ")
         ivy.clicks(stuck, "Keep waiting")

@@ -15,7 +15,7 @@ def see_one(ref: str) -> str:
 
 def look_at(ref: str) -> str:
     """Where to read what is wrong with it."""
-    return f"`/gateway status {ref}` says more."
+    return f"See why: `/gateway status {ref}`."
 
 
 def renew(renewal: Renewal, command: str) -> str:

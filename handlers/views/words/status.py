@@ -47,4 +47,4 @@ def own_words(said: str) -> str:
 
 def to_do(remedy: str) -> str:
     """What to do, as the last line before the buttons."""
-    return f"*What to do*  {remedy}"
+    return f"*What to do:* {remedy}"

@@ -49,12 +49,15 @@ def waits_anyway(who: str, means: str) -> str:
     return f"{who} decided to keep waiting: {within(means)}."
 
 
+LONGER = "*Keep waiting* gives it more time"
+
+
 def fails_at(when: str, back: WayBack | None) -> str:
     """How long is left, and the end of it."""
     if back is None:
-        return f"If nothing changes by {when}, this fails, and what was applied stays."
+        return f"If nothing changes by {when}, this fails and nothing is undone; {LONGER}."
     what = f"revision {back.revision}" if back.revision else f"Secret {back.secret}"
-    return f"If nothing changes by {when}, this fails, and the bot goes back to {what}."
+    return f"If nothing changes by {when}, this fails and the bot goes back to {what}; {LONGER}."
 
 
 def within(sentence: str) -> str:

@@ -291,7 +291,7 @@ def test_an_incident_of_a_node_is_of_the_cluster_once_other_nodes_are_lost_too(
     else:
         lost = [dataclasses.replace(h, nodes=frozenset({"n1", "n2"})) for h in lost]
     channel.look(*lost, seconds=60)
-    assert channel.last == f"{len(lost)} gateways on west are short of pods"
+    assert channel.last == f"{len(lost)} gateways on west/dev are short of pods"
     assert len(channel.posted) == 1
 
 
@@ -368,7 +368,7 @@ def test_gateways_that_are_down_on_two_nodes_are_on_neither(channel: Channel) ->
     both = dataclasses.replace(health("edge-1", "down"), nodes=frozenset({"n1", "n2"}))
     rest = [health(name, "down", node="n2") for name in ("edge-2", "edge-3")]
     channel.look(both, *rest, seconds=LASTS * 3)
-    assert channel.posted == ["3 gateways on west are down"]
+    assert channel.posted == ["3 gateways on west/dev are down"]
 
 
 def test_a_gateway_that_goes_down_after_it_was_denied_is_said_to_be_down_first(

@@ -435,14 +435,14 @@ def test_whatever_needs_attention_says_what_to_do_about_it() -> None:
     unknown = Attention(WRONG, Sign.ROLLOUT_FAILED, "Its rollout failed.")
     refused = Attention(WRONG, Sign.TOKEN_REFUSED, "Azure refuses its token.")
     several = (
-        (summary("edge-1", "dev", DOWN, missing), "Check that the tag exists"),
+        (summary("edge-1", "dev", DOWN, missing), "Deploy a tag that exists"),
         (
             summary("edge-2", "dev", CRASHING),
             "Read the log from before the last restart: `/gateway logs west/dev/edge-2 --previous`",
         ),
         (summary("edge-3", "dev"), "Check DNS, proxy and firewall between the pods and Azure."),
         (expiring("edge-5", refused, EXPIRES), "Renew it: `/gateway rotate west/dev/edge-5`."),
-        (summary("edge-4", "dev", unknown), "`/gateway status west/dev/edge-4` says more."),
+        (summary("edge-4", "dev", unknown), "See why: `/gateway status west/dev/edge-4`."),
     )
     well = Seen(Heartbeat("no trouble seen", "x"), NOW)
     seen = {each.ref: cut_off if each.ref.name == "edge-3" else well for each, _ in several}
@@ -450,7 +450,7 @@ def test_whatever_needs_attention_says_what_to_do_about_it() -> None:
     blocks = drawn(rows=every)
     for each, step in several:
         text = entry_of(blocks, each.ref.name)["text"]["text"]
-        assert f"*What to do*  {step}" in text, text
+        assert f"*What to do:* {step}" in text, text
 
 
 def test_that_no_production_gateway_is_among_those_in_need_is_said_where_it_is_known() -> None:

@@ -175,9 +175,9 @@ def test_only_the_last_change_counts_and_only_for_an_hour() -> None:
 @pytest.mark.parametrize(
     ("troubles", "said"),
     [
-        ((CUT_OFF, CUT_OFF), "2 gateways on west are cut off from Azure"),
-        ((DOWN, DOWN), "2 gateways on west are down"),
-        ((CUT_OFF, REFUSED), "2 gateways on west got worse together"),
+        ((CUT_OFF, CUT_OFF), "2 gateways on west/dev are cut off from Azure"),
+        ((DOWN, DOWN), "2 gateways on west/dev are down"),
+        ((CUT_OFF, REFUSED), "2 gateways on west/dev got worse together"),
     ],
 )
 def test_several_gateways_with_one_trouble_are_called_by_it(
@@ -346,5 +346,5 @@ def test_the_end_of_what_several_had_names_them_and_what_was_seen() -> None:
     }
     over = Incident("i", "west", members, NOW, over_at=NOW + 60, together=True)
     text, told = shown(over)
-    assert text == "Resolved: 2 gateways on west were cut off from Azure for 1 minute"
+    assert text == "Resolved: 2 gateways on west/dev were cut off from Azure for 1 minute"
     assert "`west/dev/edge-1`, `west/dev/edge-2`\\nSeen then: Azure cannot be reached" in told

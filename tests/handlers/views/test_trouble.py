@@ -44,12 +44,12 @@ def test_the_status_of_a_broken_gateway_begins_with_its_cause_and_says_each_fact
 
 
 def test_what_to_do_comes_last_with_the_whole_command_and_the_logs_are_one_click_away() -> None:
-    assert sections_of(broken(2))[-1].startswith("*What to do*  Check that the tag exists")
+    assert sections_of(broken(2))[-1].startswith("*What to do:* Check that the tag exists")
     crashing = Attention(WRONG, Sign.CRASHING, "2 pods crash repeatedly.")
     told = sections_of(broken(2, DOWN, crashing))
     assert told[0].startswith("🔴 *down*: 2 pods crash repeatedly. No pod serves traffic.")
     assert told[-1] == (
-        "*What to do*  Read the log from before the last restart: "
+        "*What to do:* Read the log from before the last restart: "
         "`/gateway logs west/dev/edge-1 --previous`."
     )
     (row,) = [
@@ -101,7 +101,7 @@ def test_pods_that_a_quota_keeps_from_being_created_have_a_cause_and_no_logs_to_
         "🔴 *down*: The namespace's quota is used up. No pod serves traffic. Since "
     )
     assert told[1].endswith("requested: cpu=2")
-    assert told[-1] == ("*What to do*  Request less, or have the quota raised, then deploy again.")
+    assert told[-1] == ("*What to do:* Request less, or have the quota raised, then deploy again.")
 
 
 def test_what_nothing_is_known_of_is_a_sentence_too() -> None:
@@ -122,7 +122,7 @@ def test_of_a_gateway_that_is_down_and_denied_the_refusal_is_said_once_with_what
 ) -> None:
     beat = Heartbeat("denied", "2 of 2 pods: Azure refuses the gateway: x", NOW - 90)
     told = sections_of(broken(2, DOWN, *found, heartbeat=beat, pods=()))
-    assert told[-1] == f"*What to do*  {remedy}"
+    assert told[-1] == f"*What to do:* {remedy}"
     assert "\n".join(told).count("Azure refuses its token.") == len(found)
     assert "\n".join(told).count("Azure refuses the gateway: x") == 1
 
@@ -163,7 +163,7 @@ def test_a_refused_token_is_the_cause_and_the_evidence_stands_below_it() -> None
     told = sections_of(dataclasses.replace(DETAIL, summary=refused))
     assert told[0] == f"🔴 *denied*: Azure refuses its token. Since {date(NOW - 90)}."
     assert told[1] == "Seen: 1 of 2 pods: Azure refuses the gateway: x."
-    assert told[-1] == "*What to do*  Renew its token: `/gateway rotate west/dev/edge-1`."
+    assert told[-1] == "*What to do:* Renew its token: `/gateway rotate west/dev/edge-1`."
     assert "\n".join(told).count("Azure refuses its token.") == 1
 
 
@@ -220,9 +220,9 @@ def test_what_the_sentence_says_is_no_label_before_it_and_is_what_a_notification
     ("more", "secret", "scale"),
     [
         ({}, "Restore the Secret, or run `/gateway deploy", "`/gateway scale west/dev/edge-1"),
-        ({"managed_by": "Helm"}, "*What to do*  Restore the Secret.", ""),
-        ({"managed_by": "Helm", "token_kept": True}, "*What to do*  Restore the Secret.", ""),
-        ({"kind": "StatefulSet", "managed_by": "x"}, "*What to do*  Restore the Secret.", ""),
+        ({"managed_by": "Helm"}, "*What to do:* Restore the Secret.", ""),
+        ({"managed_by": "Helm", "token_kept": True}, "*What to do:* Restore the Secret.", ""),
+        ({"kind": "StatefulSet", "managed_by": "x"}, "*What to do:* Restore the Secret.", ""),
     ],
 )
 def test_what_others_deploy_is_neither_deployed_nor_scaled_by_what_there_is_to_do(

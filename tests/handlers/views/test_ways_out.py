@@ -83,7 +83,7 @@ def test_a_rollout_that_gets_stuck_posts_one_line_that_calls_its_requester() -> 
     )
     assert told.text.startswith("<@U1> *Deploy edge-1 to west/dev*\n")
     assert (
-        ":warning: *Stuck: the image cannot be pulled.* *What to do*  Check that the tag exists"
+        ":warning: *Stuck: the image cannot be pulled.* *What to do:* Check that the tag exists"
         in told.text
     )
     (inside,) = within(stuck(batch="BATCH2"), ())
@@ -159,10 +159,10 @@ def test_a_rollout_that_is_stuck_says_on_what_what_to_do_and_when_it_fails() -> 
     assert "*0 of 2 pods ready*" in said
     assert "Check that the tag exists" in said
     assert "If nothing changes by <!date^" in said
-    assert "this fails, and what was applied stays." in said
+    assert "this fails and nothing is undone; *Keep waiting* gives it more time." in said
     plan = dataclasses.replace(plan_of(), on_failure=WayBack(revision=7))
     back = line(stuck(plan=plan))
-    assert "this fails, and the bot goes back to revision 7." in back
+    assert "this fails and the bot goes back to revision 7;" in back
     assert "is stuck: the image cannot be pulled, with 0 of 2 pods ready" in sentence(stuck())
 
 

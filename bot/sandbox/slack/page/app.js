@@ -141,7 +141,7 @@ class Page {
 
   top(title, note) {
     return h("div", { class: "top" },
-      h("button", { type: "button", class: "icon menu-button", "aria-label": "Channels and people", "aria-controls": "drawer", "aria-expanded": "false",
+      h("button", { type: "button", class: "icon menu-button", "aria-label": "Channels and people", "aria-controls": "drawer", "aria-expanded": "false", dataset: { key: "menu" },
         onclick: () => this.drawer.open() }, "☰"),
       h("h1", {}, title), note && h("p", {}, note));
   }
@@ -156,9 +156,9 @@ class Page {
     const channel = this.state.channels.find((c) => c.id === id);
     const label = channel.is_im ? this.state.app.name : `#${channel.name}`;
     this.list = new MessageList(this, { onThread: (ts) => this.openThread(ts), label: `Messages in ${label}` });
-    replace(byId("main"), this.top(label, channel.topic),
+    keepFocus(byId("main"), () => replace(byId("main"), this.top(label, channel.topic),
       this.list.node, this.list.jump, h("div", { class: "notices" }),
-      composer(this, { label: `Message to ${label}`, place: `Message ${label}, or type / for commands` }));
+      composer(this, { label: `Message to ${label}`, place: `Message ${label}, or type / for commands` })));
     this.thread = thread;
     this.noteAddress(push);
     await this.refresh(null, true);
@@ -173,9 +173,10 @@ class Page {
     }
   }
 
-  // Whoever goes through the people with the keyboard stays among them.
+  // Whoever goes through the people with the keyboard stays among them, or where Escape brought them: what the
+  // person they chose sees is drawn a moment later.
   choosing() {
-    return document.activeElement?.matches("#sidebar .me input:focus-visible") ?? false;
+    return document.activeElement?.matches("#sidebar .me input:focus-visible, .menu-button") ?? false;
   }
 
   async refresh(event = null, first = false) {
@@ -261,8 +262,8 @@ class Page {
     this.shut();
     if (!choosing) this.drawer.close({ refocus: false });
     this.kept = new Map();
-    replace(byId("main"), this.top(this.state.app.name, "Home"),
-      h("div", { class: "home", tabIndex: 0, role: "region", "aria-label": "Home" }, h("p", { class: "muted" }, "Loading…")));
+    keepFocus(byId("main"), () => replace(byId("main"), this.top(this.state.app.name, "Home"),
+      h("div", { class: "home", tabIndex: 0, role: "region", "aria-label": "Home" }, h("p", { class: "muted" }, "Loading…"))));
     this.noteAddress(push);
     this.sidebar();
     await post("open-home", { user: this.me });
