@@ -324,7 +324,7 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_approved_oldest_seconds",
-        "Seconds since the approval of the oldest action that is approved and not running",
+        "Seconds since the oldest action was approved that is due: no other action or pause holds it back",
         (),
         _waits(lambda each: each.approved.oldest),
     ),

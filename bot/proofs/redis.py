@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 from redis.exceptions import (
+    AuthenticationError,
     NoPermissionError,
     RedisClusterException,
     RedisError,
@@ -120,7 +121,10 @@ def _results(node: _Node, topology: Topology, production: bool) -> list[Result]:
         about += [
             found("redis memory", lambda: _memory(facts)),
             found("redis durability", lambda: _durability(facts, fsync, production)),
-            found("redis replicas", lambda: _replicas(facts, topology)),
+            found(
+                "redis replicas",
+                lambda: _replicas(facts, topology, _strange_at(node.client, facts)),
+            ),
         ]
     return about
 
@@ -289,8 +293,43 @@ def _is_plain(facts: Facts) -> bool:
     return str(facts.get("executable", "")).startswith("/")
 
 
-def _replicas(facts: Facts, topology: Topology) -> str:
+def _strange_at(client: Any, facts: Facts) -> list[str]:
+    """The replicas that refuse the bot's user: Redis does not replicate users, and one of them may be the
+    next primary. One that cannot be reached from here is left out: it may announce an inner address."""
+    pool = client.connection_pool
+    tls = issubclass(pool.connection_class, redis.SSLConnection)
+    given = {
+        key: value
+        for key, value in pool.connection_kwargs.items()
+        if key not in ("connection_pool", "path", "host", "port")
+    }
+    strange = []
+    for number in range(int(facts.get("connected_slaves") or 0)):
+        replica = facts.get(f"slave{number}")
+        if not isinstance(replica, Mapping):
+            continue
+        place = {"host": str(replica.get("ip", "")), "port": int(replica.get("port", 0))}
+        connection = (redis.SSLConnection if tls else redis.Connection)(**given | place)
+        try:
+            connection.connect()
+        except (AuthenticationError, NoPermissionError):
+            strange.append("{host}:{port}".format(**place))
+        except (RedisError, OSError):
+            continue
+        finally:
+            connection.disconnect()
+    return strange
+
+
+def _replicas(facts: Facts, topology: Topology, strange: Sequence[str]) -> str:
     count = int(facts.get("connected_slaves") or 0)
+    if strange:
+        raise Refused(
+            f"The replica {' and '.join(strange)} refuses the bot's user.",
+            meaning="When it becomes the primary, no bot can sign in.",
+            remedy="Redis does not replicate users. Create the same one on each server: "
+            "docs/install.md#several-redis-servers.",
+        )
     if not count and topology == "sentinel":
         raise Doubtful(
             "The primary that the Sentinels name has no replica.",

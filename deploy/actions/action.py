@@ -10,6 +10,9 @@ from deploy.gateway import GatewayRef
 from deploy.plans.plan import Plan
 from deploy.policy import Policy
 
+WAITING_FOR = "waiting_for"
+"""Under this name the progress of an approved action has the id of the one that it waits for."""
+
 
 class State(StrEnum):
     """Where an action stands in its life."""

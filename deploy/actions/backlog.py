@@ -3,16 +3,18 @@
 It looks and changes nothing. Of many entries those are looked at that are due first.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from deploy.actions.action import EDGES, State
+from deploy.actions.action import EDGES, WAITING_FOR, State
 from deploy.actions.connection import redis_errors
 from deploy.actions.inbox import KEPT_MS
 from deploy.actions.owed import tagged
+from deploy.actions.pauses import PROGRESS as PAUSED
 
 _LOOKED_AT = 200
 _STATES: Mapping[str, State] = {state.value: state for state in State}
@@ -38,7 +40,8 @@ class Budget:
 
 @dataclass(frozen=True)
 class Backlog:
-    """`inbox` are requests without an answer, `approved` actions that are not running yet, `messages` those
+    """`inbox` are requests without an answer, `approved` actions that are not running yet and wait neither for
+    another action nor for the end of a pause, `messages` those
     that are late or that Slack does not accept, `audit` actions of whose log the trail lacks entries. `states` counts
     actions that are not over, and `budgets` says how many calls of Slack's methods were left."""
 
@@ -91,7 +94,7 @@ class BacklogReader:
         for key in requests:
             pipe.pttl(f"{self._prefix}:{{i:{key}}}")
         for action in actions:
-            pipe.hmget(f"{self._prefix}:{{a:{action}}}:act", "state", "decided")
+            pipe.hmget(f"{self._prefix}:{{a:{action}}}:act", "state", "decided", "progress")
         for member, _ in messages:
             pipe.hmget(tagged(self._prefix, f"record:{member}"), "failing", "owed_since")
         for action in logged:
@@ -100,9 +103,11 @@ class BacklogReader:
         kept, standing, noted, written = (
             list(islice(answers, len(each))) for each in (requests, actions, messages, logged)
         )
-        states = [_STATES[state] for state, _ in standing if state in _STATES]
+        states = [_STATES[state] for state, *_ in standing if state in _STATES]
         decided = [
-            float(at) for state, at in standing if state == State.APPROVED and at is not None
+            float(at)
+            for state, at, progress in standing
+            if state == State.APPROVED and at is not None and not _waits(progress)
         ]
         return Backlog(
             inbox=_queue(int(open_), [now - KEPT_MS + int(ttl) for ttl in kept if ttl > 0], now),
@@ -160,6 +165,15 @@ class BacklogReader:
                 since.append(score)
         self._unseen = ranked
         return _queue(len(since), since, now)
+
+
+def _waits(progress: str | None) -> bool:
+    """Whether an approved action was last seen to wait for another one, or for the end of a pause."""
+    try:
+        seen = json.loads(progress or "{}")
+    except ValueError:
+        return False
+    return isinstance(seen, dict) and not seen.keys().isdisjoint((WAITING_FOR, PAUSED))
 
 
 def _queue(depth: int, since: Sequence[float], now: float) -> Queue:

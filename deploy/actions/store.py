@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from deploy.actions.action import Action, ChangeRequest, Denial, Outcome, State
+from deploy.actions.action import WAITING_FOR, Action, ChangeRequest, Denial, Outcome, State
 from deploy.actions.codec import Body, Codec
 from deploy.actions.connection import Durability, redis_errors
 from deploy.actions.decision import Choice, Decision, DecisionFacts, Wish
@@ -337,7 +337,7 @@ class ActionStore(ActionReader):
 
         The hour in which it must begin does not pass while it does, but a day does.
         """
-        self._wait(action_id, {"waiting_for": other})
+        self._wait(action_id, {WAITING_FOR: other})
 
     @redis_errors
     def queued(self, action_id: str) -> None:

@@ -149,7 +149,7 @@ CLUSTERS = (
     Broken("no environment covers a cluster", covered_by("*", clusters="east"),
            "rights on cluster west", "No environment covers cluster west", "`clusters`", WARN),
     Broken("a Role for tokens alone lacks Leases", tokens_alone, "rights on cluster west",
-           "keeps tokens alone, and is not allowed to get, create, update or delete leases", "Only tokens"),
+           "only keeps tokens valid, but is not allowed to get, create, update or delete leases", "Only tokens"),
     Broken("a plugin for credentials fails", a_plugin_that_fails, "cluster west",
            "AADSTS700016: there is no such application", "Ask whoever"),
     Broken("the token of a kubeconfig is wrong", kubeconfig(token="nobody"), "cluster west",
@@ -295,7 +295,7 @@ def test_where_namespaces_cannot_be_listed_only_that_is_a_failure(bed: CheckBed)
         key=lambda result: result.status.value,
     )
     assert failed.status is FAIL
-    assert "list or watch namespaces on the whole of" in failed.detail
+    assert "get or list namespaces on the whole of" in failed.detail
     assert warned.status is WARN
     assert "there is no namespace to prove" in warned.detail
     assert "NAMESPACE" not in failed.remedy + warned.remedy
@@ -361,7 +361,7 @@ def test_in_many_namespaces_only_the_needed_rights_are_proved(
     monkeypatch.setattr(kubernetes, "_MANY", 2)
     (said,) = bed.check(as_user(lacks=("pods/log",))(bed), "cluster")
     assert said.status is Status.OK
-    assert said.detail.endswith("rights that it can do without were not proved")
+    assert said.detail.endswith("optional rights were not checked")
 
 
 @pytest.mark.parametrize(
@@ -397,6 +397,30 @@ def test_a_users_name_is_not_taken_for_what_it_may_not_do(bed: CheckBed) -> None
         r for r in bed.check(Setup({"redis": {"url": url}}), "redis") if r.status is not Status.OK
     ]
     assert said.detail.startswith("The ACL of its user does not let the bot call TIME.")
+
+
+def test_a_replica_that_does_not_know_the_bots_user_is_named(bed: CheckBed, tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    try:
+        primary = redis.Redis.from_url(pair.url, decode_responses=True)
+        primary.config_set("min-replicas-to-write", 1)
+        words = acl(replicas=True, password=">secret").split()[1:]
+        primary.execute_command("ACL", "SETUSER", *words)
+        url = pair.url.replace("redis://", "redis://gateway-bot:secret@")
+        setup = Setup({"redis": {"url": url}})
+
+        def replicas() -> Result:
+            (said,) = [r for r in bed.check(setup, "redis") if r.name == "redis replicas"]
+            return said
+
+        port = primary.info("replication")["slave0"]["port"]
+        assert replicas().status is FAIL
+        assert replicas().detail.startswith(f"The replica 127.0.0.1:{port} refuses the bot's user")
+        assert "docs/install.md#several-redis-servers" in replicas().remedy
+        redis.Redis(port=port).execute_command("ACL", "SETUSER", *words)
+        assert replicas().status is Status.OK
+    finally:
+        pair.stop()
 
 
 def test_there_are_thirty_at_least_and_each_is_another() -> None:

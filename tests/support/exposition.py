@@ -11,7 +11,8 @@ Labels = Mapping[str, str]
 Group = tuple[str, ...]
 
 _RULE = re.compile(
-    r"(?P<fold>absent|min|max|sum)(?: by \((?P<by>[a-z_, ]+)\))?\s*\((?P<inner>[^()]+)\)"
+    r"(?P<fold>absent|min|max|sum)(?: by \((?P<by>[a-z_, ]+)\))?\s*"
+    r"\((?:min_over_time\((?P<least>[^()]+)\[\d+m\]\)|(?P<inner>[^()]+))\)"
     r"(?:\s*(?P<op>[<>]|==)\s*(?P<limit>[\d.]+))?"
 )
 _INNER = re.compile(
@@ -66,7 +67,8 @@ class Exposition:
         """For which groups an alert rule's expression gives anything: the values of the labels that it
         aggregates by. ValueError for one that is not as simple as the rules are."""
         rule = _RULE.fullmatch(expression.strip())
-        inner = rule and _INNER.fullmatch(rule["inner"].strip())
+        # One scrape holds the least of any time that ends with it, if it holds one.
+        inner = rule and _INNER.fullmatch((rule["least"] or rule["inner"]).strip())
         if not rule or not inner:
             raise ValueError(expression)
         chosen = [

@@ -13,9 +13,10 @@ from deploy.actions.backlog import BacklogReader
 from deploy.actions.connection import connect
 from deploy.actions.inbox import KEPT_MS, Inbox
 from deploy.actions.owed import Owed, tagged
+from deploy.actions.pauses import Pause
 from deploy.actions.replicas import Replicas
 from deploy.actions.store import ActionStore
-from tests.support.actions import CODEC, ask
+from tests.support.actions import CODEC, ask, confirm
 
 
 class Clock:
@@ -53,6 +54,25 @@ def test_the_oldest_request_and_message_are_told_with_their_age(server: Valkey) 
     assert dumped(client) == before
     inbox.done("one", "x")
     assert reader.read().inbox.depth == 0
+
+
+def test_an_approved_action_that_waits_for_another_or_for_a_pause_is_not_late(
+    server: Valkey,
+) -> None:
+    client = connect(server.url)
+    store, reader = ActionStore(client, CODEC), BacklogReader(client, ())
+    for name in ("AAAAAA", "BBBBBB", "CCCCCC", "DDDDDD"):
+        ask(store, name)
+        confirm(store, name)
+    assert reader.read().approved.depth == 4
+    store.waiting("AAAAAA", "OTHER1")
+    store.paused("BBBBBB", Pause("cluster", "west"))
+    store.queued("CCCCCC")
+    found = reader.read()
+    assert found.approved.depth == 2, "until a slot of its cluster is free, it is late"
+    assert found.states[State.APPROVED] == 4
+    store.paused("BBBBBB", None)
+    assert reader.read().approved.depth == 3
 
 
 def test_a_message_that_slack_does_not_take_is_late_since_it_first_failed(server: Valkey) -> None:
