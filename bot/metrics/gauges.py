@@ -366,9 +366,16 @@ _TABLE: tuple[_Gauge, ...] = (
     ),
     _Gauge(
         "gateway_bot_tokens",
-        "Tokens in use by cluster and the days within which they expire (expired, 1, 3, 7, 14, 30, longer)",
+        "Gateways by cluster and the days within which their token expires (expired, 1, 3, 7, 14, 30, longer, "
+        "unknown; none without a token)",
         ("cluster", "days"),
         lambda seen: _pairs(seen.of.gateways.tokens),
+    ),
+    _Gauge(
+        "gateway_bot_tokens_late",
+        "Tokens that have expired, or expire within three days and are not about to be rotated automatically",
+        ("cluster",),
+        lambda seen: _by(seen.of.gateways.late),
     ),
 )
 

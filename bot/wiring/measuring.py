@@ -1,5 +1,7 @@
 """What says how the bot is: what is counted as it happens, and what is read when somebody asks."""
 
+import datetime
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,11 +10,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from bot.chores import Chore
-from bot.clients import arm_client, redis_of
+from bot.clients import arm_client, automatic_rules, redis_of
 from bot.dependencies import Dependencies, Shared
 from bot.dispatch import Connections
 from bot.metrics.events import Events
-from bot.metrics.gateways import Counted, GatewayCount
+from bot.metrics.gateways import Counted, GatewayCount, Rotating
 from bot.metrics.gauges import Gauges
 from bot.metrics.reading import BacklogReading
 from bot.parts import Part
@@ -24,9 +26,11 @@ from bot.wiring.conversation import Conversation, Hearing, Transport
 from bot.wiring.outside import Outside
 from bot.wiring.probing import probes_of
 from bot.wiring.stores import Stores
+from deploy.access import Environment, environment_of, frozen
 from deploy.actions.backlog import Backlog, BacklogReader
 from deploy.actions.replicas import Agreement, Replicas
 from deploy.actions.runner import Runner
+from deploy.gateway import GatewayRef
 from deploy.health.cache import CachedGateway
 from deploy.health.levels import Seen
 from deploy.health.standing import Standing
@@ -96,7 +100,7 @@ def measuring_of(
     # questions nor fails because of them.
     arm = arm_client(settings, secrets, requests.Session(), counting.waits).asking_once()
     probes = probes_of(shared, outside.posting, arm, outside.instances, outside.patient)
-    count = GatewayCount(outside.caches, last)
+    count = GatewayCount(outside.caches, last, rotating_of(settings, outside.environments))
     client = redis_of(settings, secrets)(timeout=_REDIS_SECONDS, retries=0, retry_timeouts=False)
     sources = _Sources(
         about=(version(), digest),
@@ -119,6 +123,23 @@ def measuring_of(
         Dependencies(shared, probes, outside.caches).detail,
         lambda: (CONTENT_TYPE_LATEST, generate_latest(counting.registry)),
     )
+
+
+def rotating_of(
+    settings: Settings,
+    environments: Sequence[Environment],
+    clock: Callable[[], float] = time.time,
+) -> Callable[[GatewayRef], Rotating | None]:
+    """How the token of a gateway is rotated automatically, by its environment."""
+    rules = automatic_rules(settings)
+
+    def found(ref: GatewayRef) -> Rotating | None:
+        environment = environment_of(ref, environments)
+        rule = rules.get(environment.name)
+        now = datetime.datetime.fromtimestamp(clock(), datetime.UTC)
+        return None if rule is None else Rotating(rule, frozen(environment, now) is not None)
+
+    return found
 
 
 @dataclass(frozen=True)

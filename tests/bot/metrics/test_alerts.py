@@ -51,7 +51,7 @@ FIRES: dict[str, dict[str, Any]] = {
     "GatewayBotMessageUndelivered": {"waits": replace(IDLE, messages=Queue(1, 121.0))},
     "GatewayBotApprovedNotBegun": {"waits": replace(IDLE, approved=Queue(1, 301.0))},
     "GatewayBotInboxEntryOld": {"waits": replace(IDLE, inbox=Queue(1, 61.0))},
-    "GatewayBotTokenNotRotated": {"gateways": Counted(tokens={("west", "3"): 1})},
+    "GatewayBotTokenNotRotated": {"gateways": Counted(late={"west": 1})},
     "GatewayBotSettingsDiffer": {"agreement": Agreement(2, 2)},
     "GatewayBotAuditLag": {"waits": replace(IDLE, audit=Queue(1, 301.0))},
 }
@@ -72,7 +72,7 @@ def firing(**other: Any) -> set[str]:
         "unacked": 0,
         "lanes": {Lane.READS: (0, 1)},
         "running": {"west": 0},
-        "gateways": Counted(tokens={("west", "30"): 4}),
+        "gateways": Counted(tokens={("west", "30"): 4}, late={"west": 0}),
         "waits": IDLE,
     }
     sources: Any = SimpleNamespace(**well | other)
