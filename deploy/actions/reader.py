@@ -146,7 +146,7 @@ class ActionReader:
 
     def _open_names(self, ref: GatewayRef, *states: State) -> list[str]:
         """The ids of its actions in one of these states, newest first."""
-        names = self._client.zrevrange(self._recent_key(ref), 0, _RECENT_LIMIT - 1)
+        names = self._client.zrevrange(self._recent_key(ref), 0, -1)
         known = self.versions_of([str(name) for name in names])
         return [name for name, (_, state) in known.items() if state in states]
 

@@ -35,7 +35,8 @@ _HANDED_ON_SECONDS = 0.25
 _STEP_SECONDS = 0.5
 _PROGRESS_SECONDS = 2.0
 """How far behind its message may be: everything new since the last look is shown together."""
-_RECENT_MS = 2 * 86_400_000
+_RECENT_MS = 9 * 86_400_000
+"""Longer than any decision may take (bot.settings: seven days)."""
 _MEANT_MS = 86_400_000
 """For as long as a request may be delivered again."""
 
@@ -289,6 +290,10 @@ class ActionStore(ActionReader):
         """Take an approved action, or one whose runner is gone. None when it is not to be had:
         somebody has it, it is too late for it, a run with a higher fence has been there, or a
         replica of Redis does not know of it yet."""
+        # First: a claim that is given back would count as an interrupted run.
+        if not self._durability.confirmed():
+            log.warning("action %s does not begin: its approval is not replicated yet", action_id)
+            return None
         result, action = self._records.run(
             "CLAIM", action_id, owner, fence, int(lease_seconds * 1000)
         )
@@ -297,11 +302,6 @@ class ActionStore(ActionReader):
         # That it begins is shown with its first steps.
         self._records.index(action_id, due=False, within=_STEP_SECONDS if result == "done" else 0.0)
         if result == "expired":
-            return None
-        # Everything before it, the approval above all, is replicated once this is.
-        if not self._durability.confirmed():
-            log.warning("action %s does not begin: its approval is not replicated yet", action_id)
-            self._records.run("RELEASE", action_id, owner, fence)
             return None
         if action is not None:
             self._tell_beside(action)

@@ -116,6 +116,12 @@ class Window:
         return f"{self.id}-{self.number}"
 
 
+def check_length(seconds: int) -> None:
+    """InvalidInput where a window cannot be open for so long."""
+    if not 0 < seconds <= LONGEST:
+        raise InvalidInput("An approval window can be open for 1 to 60 minutes.", field="minutes")
+
+
 class Windows:
     """Every window, in one Redis.
 
@@ -156,10 +162,7 @@ class Windows:
 
         InvalidInput for more than an hour, or for oneself.
         """
-        if not 0 < seconds <= LONGEST:
-            raise InvalidInput(
-                ("An approval window can be open for at most 60 minutes."), field="minutes"
-            )
+        check_length(seconds)
         if by == requester:
             raise InvalidInput("Nobody opens a window for themselves.", field="for")
         name = _id(ref, requester)

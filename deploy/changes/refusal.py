@@ -29,7 +29,7 @@ _RIGHT = {
 }
 _REASON = {
     Ground.OTHER_CHANNEL: "Changes in {0} cannot be requested from this channel.",
-    Ground.NO_APPROVERS: f"Changes in {0} require no approval, so there are no approval windows.",
+    Ground.NO_APPROVERS: "Changes in {0} require no approval, so there are no approval windows.",
     Ground.NO_WINDOWS: "{0} does not allow approval windows.",
     Ground.NOT_OWN: "Only the requester may do this.",
     Ground.OWN_REQUEST: "You requested this, so somebody else must approve or deny it.",

@@ -162,7 +162,10 @@ class Deployer:
         # A deployment may have changed the token alone.
         used = token_secret_of(gateway.deployment["spec"]["template"]["spec"])
         secret = used[0] if used else None
-        if wanted == spec and secret == action.plan.token.secret and before is not None:
+        if wanted == spec and secret == action.plan.token.secret:
+            if before is None:
+                # An earlier run decided to go back, and died: by now the new version is all there is.
+                return self._follow(work, cluster, spec)
             wanted, secret = before.spec, before.token_secret
             work.patiently(
                 lambda: bring_back(

@@ -72,23 +72,28 @@ def last_look(work: Work, cluster: Cluster, spec: GatewaySpec, progress: Progres
     go, or their watch behind what the Deployment said. RunLost when the run is over."""
     if agrees(progress):
         return progress
-    ref = spec.ref
     try:
-        deployment, sets, pods = cluster.at_once(
-            [
-                lambda: [deployment_of(cluster, ref)],
-                lambda: cluster.list("ReplicaSet", ref.namespace),
-                lambda: cluster.list("Pod", ref.namespace, label_selector=labelled(selector(spec))),
-            ]
-        )
+        now = progress_now(cluster, spec)
     except GatewayBotError:
         # What was done stays done; the message shows what was seen last.
         return progress
-    now = progress_of(deployment[0], sets, pods)
     if not now.complete:
         return progress
     work.run.progress(progress_to_mapping(now))
     return now
+
+
+def progress_now(cluster: Cluster, spec: GatewaySpec) -> Progress:
+    """The rollout as it is now. NotFound where the Deployment is gone."""
+    ref = spec.ref
+    deployment, sets, pods = cluster.at_once(
+        [
+            lambda: [deployment_of(cluster, ref)],
+            lambda: cluster.list("ReplicaSet", ref.namespace),
+            lambda: cluster.list("Pod", ref.namespace, label_selector=labelled(selector(spec))),
+        ]
+    )
+    return progress_of(deployment[0], sets, pods)
 
 
 class _Ends:

@@ -203,28 +203,32 @@ class Regenerator:
             raise NotFound(f"{spec.ref} is no longer in the bot's settings.")
         run.step(LOOK, "Checking whether a pod uses a token of this key")
         plan = work.patiently(lambda: self.plan(spec.ref, key))
+        if plan.digest == action.digest:
+            run.step(ASK, f"Regenerating the {key} key")
+            plan = work.patiently(lambda: self._held(work, instance, key, asked))
         if plan.digest != action.digest:
             if asked.unanswered:
                 return _half_known(
                     f"The tokens of the {key} key have changed since the plan was shown."
                 )
             return superseded(plan)
-        run.step(ASK, f"Regenerating the {key} key")
-        work.patiently(lambda: self._held(work, instance, spec.apim.gateway, key, asked))
         return Outcome(
             State.SUCCEEDED,
             f"The {key} key of {spec.apim.gateway} is regenerated",
             "No earlier token of that key works any longer; no pod that this bot sees used one.",
         )
 
-    def _held(
-        self, work: Work, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"
-    ) -> None:
-        """Ask Azure while nobody else mints a token of that gateway."""
-        with self._custody.held(resource_of(instance, gateway), work.action.id) as keep:
-            self._authorize(work.action)
-            keep()
-            self._regenerate(work.run, instance, gateway, key, asked)
+    def _held(self, work: Work, instance: ApimInstance, key: KeyType, asked: "_Asked") -> Plan:
+        """Ask Azure while nobody else mints a token of that gateway, unless the plan, which is returned, is
+        another one by now: who held the gateway before may have minted one with this key."""
+        action, spec = work.action, work.action.plan.spec
+        with self._custody.held(resource_of(instance, spec.apim.gateway), action.id) as keep:
+            self._authorize(action)
+            plan = self.plan(spec.ref, key)
+            if plan.digest == action.digest:
+                keep()
+                self._regenerate(work.run, instance, spec.apim.gateway, key, asked)
+            return plan
 
     def _regenerate(
         self, run: Run, instance: ApimInstance, gateway: str, key: KeyType, asked: "_Asked"

@@ -12,6 +12,7 @@ from deploy.actions.action import Action, Outcome
 from deploy.actions.executor import Run
 from deploy.errors import GatewayBotError
 from deploy.kube.cluster import Cluster
+from deploy.observed.causes import Cause
 from deploy.observed.pausing import Pause
 from deploy.observed.progress import Progress
 from deploy.observed.standstill import AT_ONCE, SOON
@@ -21,7 +22,7 @@ from deploy.plans.requests import takes_over
 from deploy.retry import PATIENCE
 from deploy.rollouts import rotation_verdicts as verdicts
 from deploy.rollouts.applying import Applier
-from deploy.rollouts.following import MARGIN, follow_through, last_look
+from deploy.rollouts.following import MARGIN, follow_through, last_look, progress_now
 from deploy.rollouts.reading_back import pause_now
 from deploy.rollouts.reasons import Reason, recorded_reason
 from deploy.rollouts.token_ways import way_of
@@ -64,7 +65,7 @@ class Rotator:
         turn = _Turn(work, cluster, action.plan)
         back = recorded_reason(action.steps)
         if back is not None:
-            return self._go_back(turn, back)
+            return self._continue_back(turn, back)
         moved = self._applier.apply(
             work, cluster, lambda: self._replan(action), take_over=takes_over(action.request)
         )
@@ -74,8 +75,7 @@ class Rotator:
         if ended is not None:
             return ended
         run.step("follow", "Following the rollout")
-        reads = work.patiently(lambda: turn.way.reads(cluster, action))
-        observer = Observer(cluster, turn.spec, reads, self._observing)
+        observer = self._observer(turn)
         with observer.refusals(run.lost) as refusals:
             progress = follow_through(
                 work, cluster, turn.spec, self._margin, refusals, standing=AT_ONCE
@@ -117,8 +117,28 @@ class Rotator:
         )
         return while_paused(done, turn.spec.ref, pause)
 
+    def _observer(self, turn: "_Turn") -> Observer:
+        reads = turn.work.patiently(lambda: turn.way.reads(turn.cluster, turn.work.action))
+        return Observer(turn.cluster, turn.spec, reads, self._observing)
+
+    def _continue_back(self, turn: "_Turn", reason: Reason) -> Outcome:
+        """As an earlier run decided, unless all pods have the new token by now, of which Azure refused none:
+        hours may have passed, in which the previous one may even have expired."""
+        work, cluster = turn.work, turn.cluster
+        if reason.cause is Cause.TOKEN_REFUSED or not turn.by_reference:
+            return self._go_back(turn, reason)
+        if work.patiently(lambda: turn.way.undone(cluster, work.action)) is not None:
+            # Written already, or changed by somebody else since.
+            return self._go_back(turn, reason)
+        progress = work.patiently(lambda: progress_now(cluster, turn.spec))
+        if progress.complete:
+            return self._verify(turn, self._observer(turn), progress)
+        return self._unless_expired(turn, progress, reason)
+
     def _stuck(self, turn: "_Turn", progress: Progress) -> Outcome:
-        reason = verdicts.stuck(progress)
+        return self._unless_expired(turn, progress, verdicts.stuck(progress))
+
+    def _unless_expired(self, turn: "_Turn", progress: Progress, reason: Reason) -> Outcome:
         expired = turn.expired_before()
         if expired is not None:
             return verdicts.too_late(turn.spec.ref, turn.token, reason, expired, progress)
@@ -161,6 +181,8 @@ class _Turn:
         self.spec = plan.spec
         self.token = plan.token
         self.way = way_of(plan)
+        self.by_reference = plan.manages is None or not plan.manages.stable
+        """Whether the Secret that the pods refer to tells which token they have."""
         self.new = plan.token.secret or ""
         self._began = work.action.decided_at or time.time()
 

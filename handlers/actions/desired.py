@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.azure import ApimInstance, ArmClient
 from deploy.commands import Command
-from deploy.errors import Ambiguous, GatewayBotError, NotFound
+from deploy.errors import Ambiguous, GatewayBotError, InvalidInput, NotFound
 from deploy.gateway import GatewayRef
 from deploy.images.catalogue import Catalogue
 from deploy.images.support import sort_tags
@@ -112,7 +112,9 @@ def request_of(
     tagged = with_pin({"image": {"tag": options["tag"]}})
     more, words = from_yaml(str(options.get("more", ""))), from_words(options.get("set", ()))
     mapping = merged(merged(mapping, tagged), _own(before, instance))
-    named = both(_named(options), both(more, words))
+    spelled = both(more, words)
+    _check_said_once(options, spelled)
+    named = both(_named(options), spelled)
     mapping = unpinned(before, merged(mapping, named), both(tagged, named))
     try:
         spec = spec_from_mapping(instance.cloud.completed(mapping))
@@ -140,14 +142,29 @@ def _named(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "resources": resources} if resources else found
 
 
-_OPTION_OF = {
+def _check_said_once(options: Mapping[str, Any], spelled: Mapping[str, Any]) -> None:
+    """InvalidInput where an option and a field of the spec, both typed, contradict each other."""
+    for path, option in _ALSO_OPTIONS.items():
+        found: Any = spelled
+        for key in path.split("."):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        if option in options and found is not None and str(found) != str(options[option]):
+            raise InvalidInput(
+                f"`--{option}` says {str(options[option])[:40]}, and {path} {str(found)[:40]}.",
+                field=option,
+                remedy="Leave one of them out.",
+            )
+
+
+_ALSO_OPTIONS = {
     "resources.cpu": "cpu",
     "resources.memory": "memory",
     "rollout.progressDeadlineSeconds": "deadline",
-    "image.tag": "tag",
     "replicas": "replicas",
-    "name": "name",
+    "service.type": "service",
 }
+"""Fields of a spec that are also options. A tag is always given, and may be set to another."""
+_OPTION_OF = {**_ALSO_OPTIONS, "image.tag": "tag", "name": "name"}
 """Fields of a spec that have an option of their own."""
 
 

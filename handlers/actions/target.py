@@ -29,6 +29,12 @@ def place_of(request: Request, clusters: Sequence[str] = ()) -> tuple[str, str]:
     where one of the `clusters` is left out."""
     place = str(request.options.get("to", "")).lower()
     parts = place.split("/")
+    if place in clusters:
+        raise InvalidInput(
+            f"“{place}” is a cluster, and the namespace is missing.",
+            field="to",
+            remedy=f"Write both, as in `--to {place}/NAMESPACE`.",
+        )
     if len(parts) == 1 and place and clusters:
         raise Ambiguous(
             f"“{place[:80]}” names no cluster.",

@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import shlex
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def run(needs: Needs, request: Request) -> Reply | None:
         since_seconds=asked.since,
         previous=asked.previous,
     )
-    follow = "" if asked.previous else f"{USUAL} logs {asked.ref} --follow"
+    follow = "" if asked.previous else _following(asked.ref, request.options)
     told = view.ReadSoFar(
         asked.where, batch.pods, len(batch.lines), 0, batch.trouble, batch.waiting, follow
     )
@@ -290,6 +291,16 @@ def _seconds(text: str) -> int:
             f"“{text[:40]}” is not a duration.", field="since", remedy="Write 90s, 10m or 2h."
         )
     return int(found["count"]) * _UNITS[found["unit"]]
+
+
+def _following(ref: GatewayRef, options: Mapping[str, Any]) -> str:
+    """The command that shows what comes next of the same lines."""
+    chosen = [
+        f"--{each.name} {shlex.quote(str(options[each.name]))}"
+        for each in VERB.options
+        if each.name in ("pod", "grep", "regex", "level", "event") and options.get(each.name)
+    ]
+    return " ".join([f"{USUAL} logs {ref} --follow", *chosen])
 
 
 VERB = Verb(

@@ -8,7 +8,7 @@ from slack_sdk import WebClient
 
 from deploy.access import Right
 from deploy.actions.store import ActionStore
-from deploy.actions.windows import MESSAGES, Windows
+from deploy.actions.windows import MESSAGES, Windows, check_length
 from deploy.changes.authority import Authority
 from deploy.changes.decide import checked_reason
 from deploy.errors import InvalidInput, NotFound, Refused
@@ -55,6 +55,15 @@ def run(needs: Needs, request: Request) -> Reply | None:
         raise Refused("Nobody opens a window for themselves.")
     reason = checked_reason(str(request.options.get("reason", "")))
     seconds = int(request.options.get("minutes", _MINUTES)) * 60
+    # First: what is refused must not end the one that is open.
+    check_length(seconds)
+    environment = needs.authority.environment(ref)
+    if not needs.authority.may(Right.ASK, person, environment).allowed:
+        raise Refused(
+            f"That person is not allowed to request changes in {environment.name}, so a window would not "
+            "help them.",
+            remedy="Open it for somebody who is.",
+        )
     earlier = needs.windows.latest(ref, person)
     if earlier is not None and not earlier.over and earlier.made_by != request.id:
         # It ends with the new one: what rests on it is to say so.

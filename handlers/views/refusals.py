@@ -43,7 +43,7 @@ _REFUSALS = {
     "grown": "This now requires more approvals than it shows. The bot makes a new plan and asks the "
     "current approvers.",
     "window-closed": deciding.WINDOW_CLOSED,
-    "stale": "The plan has changed since this button was drawn. Look at the newest message.",
+    "stale": "The current plan of this request is another one. Look at its newest message.",
     "expired": "The time to decide was over at {expires}. Ask again.",
     "already": "{already}",
     "not-running": "This is not running. Cancel it instead.",

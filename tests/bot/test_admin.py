@@ -126,7 +126,7 @@ def test_a_stuck_action_is_ended_with_its_reason_and_whoever_did_it_on_record(
     assert ended.outcome is not None
     assert (ended.state, ended.outcome.state) == (state, state)
     assert ended.outcome.happened == "An operator of the bot ended this: the node is gone"
-    assert "was not looked at" in ended.outcome.meaning
+    assert "was not checked" in ended.outcome.meaning
     log = AuditLog(connect(server.url))
     AuditPump(connect(server.url), CODEC, log).pump()
     entry = log.read()[0]

@@ -191,7 +191,10 @@ def test_two_entries_of_one_service_are_the_same_gateways(tmp_path: Path) -> Non
         (with_rule(match="", governed_by=["development"]), "apim[0].gateways[0].match"),
         ({"apim": [{**CONTOSO, "endpoints": ["http://x"]}]}, "apim[0].endpoints[0]"),
         ({"images": {"repositories": ["gateway:2"]}}, "images.repositories[0]"),
-        ({"environments": [{"name": "unlisted"}]}, "unlisted is what is in none of them"),
+        (
+            {"environments": [{"name": "unlisted"}]},
+            "unlisted is reserved for gateways in no environment",
+        ),
     ],
 )
 def test_a_mistake_about_who_governs_a_token_is_shown_with_its_path(

@@ -139,7 +139,7 @@ def test_a_certificate_for_another_name_names_the_name(ask: Ask, authority: Auth
         found = fault(ask, f"https://localhost:{port}/", authority.file)
     assert found.kind is Kind.OTHER_NAME
     assert "localhost" in found.what
-    assert "in the certificate in the settings" in found.remedy
+    assert "In the settings, use a name that the certificate lists" in found.remedy
     assert found.lasts
 
 

@@ -64,13 +64,17 @@ def begun(demo: Demo, ana: Person, ben: Person, name: str) -> dict[str, Any]:
 
 
 def ended(demo: Demo, ana: Person, plan: dict[str, Any], name: str) -> None:
-    message = ana.sees_at(plan, "Unknown: the bot's data was reset while this ran", 150)
+    message = ana.sees_at(
+        plan, "The result is unknown: this was running, and the bot's data was reset", 150
+    )
     said = words(message)
     live = found(demo, "west", "prod", "deployment", name)
     assert f"Deployment {name}, written by this action: {live['spec']['replicas']} replicas" in said
     assert "Pods ready: 0 of 2 of the new version" in said
     assert "action_stop" not in str(message["blocks"])
-    told = until(lambda: [line for line in lines(ana, plan) if "Unknown:" in line], "a line", 60)
+    told = until(
+        lambda: [line for line in lines(ana, plan) if "The result is unknown" in line], "a line", 60
+    )
     assert len(told) == 1
 
 
@@ -169,8 +173,9 @@ def test_whenever_redis_is_emptied_the_message_is_there_once_and_ends(
         assert len(found) <= 1, at
         for message in found:
             assert lost_scene.buttons(message) == ["show_status"], at
-            assert "Unknown: the bot's data was reset while this ran" in lost_scene.words(
-                message
+            assert (
+                "The result is unknown: this was running, and the bot's data was reset"
+                in lost_scene.words(message)
             ), at
         lines = lost_scene.thread(person)
         assert len(set(lines)) == len(lines), at

@@ -102,3 +102,19 @@ def test_a_pause_says_whether_a_replica_knows_of_it(pair: Pair) -> None:
     assert not pauses.replicated(within=0.5)
     pair.replica.send_signal(signal.SIGCONT)
     assert pauses.replicated(within=10)
+
+
+def test_waiting_for_a_replica_is_no_interrupted_run(pair: Pair) -> None:
+    store = ActionStore(connect(pair.url), CODEC)
+    ask(store)
+    confirm(store)
+    pair.replica.send_signal(signal.SIGSTOP)
+    for fence in range(1, 4):
+        assert store.claim("AAAAAA", "bot-1", fence, 30) is None
+    waits = store.get("AAAAAA")
+    assert waits is not None
+    assert (waits.state, waits.attempts) == (State.APPROVED, 0)
+    assert [event.name for event in store.events("AAAAAA")] == ["pending", "approved"]
+    pair.replica.send_signal(signal.SIGCONT)
+    claimed = until(lambda: store.claim("AAAAAA", "bot-1", 9, 30), "the replica to answer")
+    assert claimed.attempts == 1

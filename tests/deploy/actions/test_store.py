@@ -206,6 +206,18 @@ def test_all_that_waits_is_found_however_much_it_is(
     assert (len(store.listing().actions), store.listing().more) == (2, 1)
 
 
+def test_a_plan_is_known_of_its_gateway_for_as_long_as_it_may_be_decided(
+    store: ActionStore, server: Valkey
+) -> None:
+    client, key = connect(server.url), f"gateway-bot:{{recent:{REF}}}"
+    ask(store)
+    week = 7 * 86_400_000
+    client.zadd(key, {"AAAAAA": client.zscore(key, "AAAAAA") - week})
+    ask(store, "BBBBBB")
+    assert {action.id for action in store.open_on(REF)} == {"AAAAAA", "BBBBBB"}
+    assert client.pttl(key) > week
+
+
 def test_what_comes_in_several_pieces_passes_the_proxy_that_loses_replies(
     server: Valkey, tmp_path: Path
 ) -> None:

@@ -87,7 +87,10 @@ def test_only_the_probe_that_can_never_succeed_is_replaced() -> None:
     container = wanted["spec"]["template"]["spec"]["containers"][0]
     assert probes.keys() & container.keys() == {"livenessProbe"}
     assert container["livenessProbe"]["httpGet"]["port"] == "http"
-    assert any(note.startswith("Its livenessProbe checks a port") for note in adoption.notes)
+    assert any(
+        note.startswith("Gateways do not listen on the port of its livenessProbe")
+        for note in adoption.notes
+    )
 
 
 def test_of_a_variable_that_is_there_twice_the_last_counts_and_one_is_left() -> None:

@@ -189,7 +189,7 @@ def test_what_a_plan_cannot_bring_to_the_pods_it_says(cluster: Cluster, planner:
     same = planner.plan(spec, "ABC236", take_over=True)
     assert same.empty
     assert "No change" not in action_view.no_change(same).text
-    assert "other settings" in diff_view.drift(same).text
+    assert "override its settings" in diff_view.drift(same).text
 
 
 def test_a_setting_that_a_later_secret_says_is_said_to_stay_what_it_is(

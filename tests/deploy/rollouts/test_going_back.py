@@ -188,7 +188,7 @@ def test_going_back_that_was_killed_is_ended_by_another_bot(bench: Bench) -> Non
         outcome = bench.deployer.execute(begun, RecordingRun())
         assert outcome.happened.endswith("so 2.11.1 is back: 2 of 2 pods ready.")
         assert outcome.meaning.endswith("It has no image.")
-        assert "the tag exists" in outcome.remedy
+        assert "a tag that exists" in outcome.remedy
 
 
 def test_a_run_that_finds_itself_back_on_the_token_of_before_does_not_go_there_again(
@@ -213,3 +213,19 @@ def test_a_run_that_finds_itself_back_on_the_token_of_before_does_not_go_there_a
 
 def bench_spec(bench: Bench) -> GatewaySpec:
     return installed(bench.bed.cluster, SPEC.ref).spec
+
+
+def test_a_way_back_that_is_continued_once_the_new_version_is_ready_ends_as_done(
+    bench: Bench,
+) -> None:
+    assert bench.deploy().state is State.SUCCEEDED
+    newer = dataclasses.replace(SPEC, tag="2.12.0", rollout=_ROLLOUT)
+    action = action_for(bench.planner.plan(newer, "ABC235"), "ABC235")
+    assert bench.deployer.execute(action, RecordingRun()).state is State.SUCCEEDED
+    until(lambda: len(pods(bench)) == 2, "the end of the old pods")
+    # The run that noted the reason died, and the last pod became ready a moment later.
+    steps = ("apply", "follow", Cause.OTHER.value)
+    resumed = dataclasses.replace(action, steps=tuple(Step(each, 1.0, "late") for each in steps))
+    outcome = bench.deployer.execute(resumed, RecordingRun())
+    assert outcome.state is State.SUCCEEDED
+    assert outcome.happened.startswith("2 of 2 pods ready")

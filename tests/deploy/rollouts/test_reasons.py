@@ -69,6 +69,6 @@ def test_the_cause_is_found_again_in_the_steps_of_a_run_that_died(cause: Cause) 
 
 def test_what_to_do_follows_the_cause_whatever_the_sentence_says() -> None:
     image = came_back(SPEC, BACK, Reason(Cause.IMAGE, "Something about OOMKilled pods."))
-    assert "the tag exists" in image.remedy
+    assert "a tag that exists" in image.remedy
     old = came_back(SPEC, BACK, Reason(Cause("roll back"), "ErrImagePull: no such tag."))
     assert "kubectl describe" in old.remedy

@@ -1,10 +1,11 @@
 """Keys regenerated: only where no pod holds a token of them, and then every such token is dead."""
 
 import base64
+import contextlib
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,8 @@ from deploy.actions.action import Action, State, Step
 from deploy.annotations import SPEC_ANNOTATION, WORKLOAD_ANNOTATION
 from deploy.deadline import Deadline
 from deploy.errors import Conflict, GatewayBotError, NotGranted, Unavailable
-from deploy.gateway import GatewayRef
+from deploy.gateway import GatewayRef, GatewayResource
+from deploy.governance.custody import Keep
 from deploy.health.cache import CachedGateway, ClusterCache, Snapshot
 from deploy.health.levels import Levels
 from deploy.health.status import gateway_detail
@@ -50,17 +52,19 @@ class Bench:
         self.survey = Survey({"west": self.cache})
         self.regenerator = self.made(allowed=True)
 
-    def made(self, *, allowed: bool) -> Regenerator:
+    def made(
+        self, *, allowed: bool, custody: LocalCustody | None = None, patience: float = 1.0
+    ) -> Regenerator:
         bed = self.bed
         return Regenerator(
             self.survey,
             {"west": bed.cluster},
             bed.arm,
             bed.instances,
-            LocalCustody(),
+            custody or LocalCustody(),
             lambda action: None,
             allowed=allowed,
-            patience=1.0,
+            patience=patience,
         )
 
     def plan(self, key: KeyType) -> Plan:
@@ -339,3 +343,32 @@ def test_a_token_whose_key_is_not_known_counts_as_holding_it() -> None:
     with pytest.raises(Conflict, match=r"cannot determine which key .* \(it may not be read\)"):
         check_unheld("edge-1", "primary", Holding((unread,), ()))
     check_unheld("edge-1", "primary", Holding((held("secondary"),), (held("primary"),)))
+
+
+class Contended(LocalCustody):
+    """The gateway is another action's the first time, which ends meanwhile."""
+
+    def __init__(self, other: Callable[[], object]) -> None:
+        super().__init__()
+        self._other = other
+        self._tries = 0
+
+    @contextlib.contextmanager
+    def held(self, resource: GatewayResource, action_id: str) -> Iterator[Keep]:
+        self._tries += 1
+        if self._tries == 1:
+            self._other()
+            raise Unavailable("Action XYZ is changing the tokens of edge-1.", untouched=True)
+        with super().held(resource, action_id) as keep:
+            yield keep
+
+
+def test_a_token_that_was_made_while_it_waited_for_its_turn_is_not_killed(bench: Bench) -> None:
+    bed, key = bench.bed, bench.free()
+    action = bench.action(key)
+    regenerator = bench.made(allowed=True, custody=Contended(bed.rotate), patience=30.0)
+    outcome = regenerator.execute(action, RecordingRun())
+    assert outcome.state is State.FAILED
+    assert f"pods still hold a token of the {key} key" in outcome.happened
+    assert bed.in_use().key == key
+    assert bed.azure.poll(bed.token(bed.in_use().name)).status_code == 200

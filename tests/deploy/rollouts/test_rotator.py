@@ -156,6 +156,21 @@ def test_going_back_that_was_killed_is_ended_by_another_bot(bed: RotationBed, at
     assert (bed.in_use(), bed.secrets()) == (before, secrets)
 
 
+def left_going_back(action: Action) -> Action:
+    """The action after a run that noted why to go back, and died."""
+    names = ("token", "apply", "follow", Cause.OTHER.value)
+    return dataclasses.replace(action, steps=tuple(Step(name, 1.0, "late") for name in names))
+
+
+def test_going_back_is_not_continued_once_every_pod_has_the_new_token(bed: RotationBed) -> None:
+    before, action = bed.in_use(), bed.decided()
+    assert bed.rotator.execute(action, RecordingRun()).state is State.SUCCEEDED
+    after = bed.in_use()
+    outcome = bed.rotator.execute(left_going_back(action), RecordingRun())
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert bed.in_use() == after != before
+
+
 def killed(bed: RotationBed, action: Action, at: str) -> Action:
     """The action after a run of it that was killed at that step."""
     run = Killed(at)

@@ -82,4 +82,4 @@ def test_a_token_is_kept_only_while_it_is_right_and_good_for_a_week(
 def test_a_plan_that_gives_the_pods_to_another_gateway_says_so() -> None:
     other = facts(20, gateway="other")
     plan = plan_token(spec=SPEC, now=NOW, live_secret=other, action_id="7K3MAB")
-    assert plan.reason.endswith("is gateway other's: these pods will serve edge-1 instead.")
+    assert plan.reason.endswith("belongs to gateway other; these pods will serve edge-1 instead.")

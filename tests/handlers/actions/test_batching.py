@@ -95,7 +95,7 @@ def test_what_cannot_be_planned_is_named_and_takes_nothing_from_the_others(
     assert restart_each(changes, ask_one=some) is None
     said = {each.name: each.why for each in batch_of(changes).unplanned}
     assert said[str(DEV[0])] == "The cluster does not answer. Try again."
-    assert "its log has the details" in said[str(DEV[1])]
+    assert "the bot's log has the details" in said[str(DEV[1])]
     assert said[str(PRODUCTION[0])] == "No change."
     assert list(members(changes)) == ["edge-4", "edge-5"]
 

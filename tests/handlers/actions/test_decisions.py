@@ -173,7 +173,7 @@ def test_only_who_may_deny_it_now_is_asked_for_a_reason(client: Any) -> None:
     for user, name, digest, why in (
         ("U9", "AAAAAA", "d1", "Allowed: <@U2>, <@U3>."),
         ("U1", "AAAAAA", "d1", "somebody else"),
-        ("U2", "AAAAAA", "d2", "plan has changed"),
+        ("U2", "AAAAAA", "d2", "current plan of this request is another one"),
         ("U2", "BBBBBB", "d1", "already denied by <@U3> at "),
         ("U2", "CCCCCC", "d1", "gone"),
     ):
@@ -229,7 +229,7 @@ def test_what_is_approved_by_text_is_answered_as_a_click_is(desk: Desk) -> None:
     assert "already approved this" in desk.click("action_approve", "U2", "AAAAAA", plan.digest)
     with pytest.raises(NotAllowed, match="Only approvers can approve or deny"):
         say("U9", "01234567")
-    assert "plan has changed" in say("U3", "99999999")
+    assert "current plan of this request is another one" in say("U3", "99999999")
 
 
 def typed(desk: Desk, verb: AnyVerb, user: str, name: str, **options: str) -> str:

@@ -200,6 +200,42 @@ def test_a_message_below_a_title_whose_record_is_gone_says_so(
     assert len(texts(person)) == 2
 
 
+def test_a_message_whose_look_fails_ends_all_the_same(
+    person: Person, client: WebClient, bot: Bot, server: Valkey
+) -> None:
+    counting = Counting()
+
+    def failing(asked: Mapping[str, Any]) -> Reply:
+        if counting.looks:
+            raise KeyError("an odd object")
+        return counting.look(asked)
+
+    with bot.posting(client):
+        bot.live.begin(ASKED, 300, failing, ended=counting.ends.append)
+        until(lambda: counting.ends, "the end")
+        until(lambda: says(person, "no longer kept current"), "its end in the message")
+        bot.paid()
+    assert counting.ends == [True]
+
+
+def test_a_message_left_behind_whose_look_fails_ends_with_what_it_showed(
+    person: Person, client: WebClient, bot: Bot, server: Valkey
+) -> None:
+    gone = Bot(server.url, "bot-2", lease=0.5)
+    with bot.posting(client):
+        gone.live.begin(ASKED, 300, still)
+        until(lambda: texts(person), "the message")
+        gone.live.stop(Deadline.after(0))
+
+        def failing(asked: Mapping[str, Any]) -> Reply:
+            raise KeyError("an odd object")
+
+        with bot.sweeping(failing):
+            until(lambda: says(person, "no longer kept current"), "its end in the message")
+            bot.paid()
+    assert "still" in str(person.messages()[0]["blocks"]) or texts(person) == ["still"]
+
+
 def test_what_cannot_be_kept_is_let_go_of(server: Valkey) -> None:
     counting = Counting()
     redis = connect(server.url, timeout=0.2, retries=0)

@@ -86,13 +86,13 @@ def test_a_run_that_was_under_way_ends_unknown_with_what_the_cluster_holds(
     wipe(redis)
     scene.searched()
     (message,) = tops(person)
-    assert "Unknown: the bot's data was reset while this ran" in words(message)
+    assert "The result is unknown: this was running, and the bot's data was reset" in words(message)
     assert "Deployment edge-1, written by this action: 2 replicas of" in words(message)
     assert "gateway:2.11.2" in words(message)
     assert "Pods ready: 0 of 2 of the new version" in words(message)
     assert "The rollout is not complete: Kubernetes continues it" in words(message)
     assert buttons(message) == ["show_status"]
-    assert sum("Unknown:" in line and ANA in line for line in thread(person)) == 1
+    assert sum("The result is unknown" in line and ANA in line for line in thread(person)) == 1
 
 
 def test_a_request_that_had_begun_though_its_message_did_not_show_it_is_not_called_idle(
@@ -103,7 +103,7 @@ def test_a_request_that_had_begun_though_its_message_did_not_show_it_is_not_call
     wipe(redis)
     scene.searched()
     (message,) = tops(person)
-    assert "Unknown: the bot's data was reset while this ran" in words(message)
+    assert "The result is unknown: this was running, and the bot's data was reset" in words(message)
     assert "There is no Deployment edge-1 in west/dev" in words(message)
 
 
@@ -140,7 +140,9 @@ def test_while_a_bot_still_holds_the_gateway_nothing_is_said_of_what_the_cluster
     assert "action_stop" in buttons(tops(person)[0])
     hold.release()
     scene.settle()
-    assert "Unknown: the bot's data was reset" in words(tops(person)[0])
+    assert "The result is unknown: this was running, and the bot's data was reset" in words(
+        tops(person)[0]
+    )
 
 
 def test_what_ended_before_redis_was_emptied_and_what_was_asked_since_stay_as_they_are(
@@ -293,9 +295,11 @@ def test_a_click_on_a_lost_request_ends_its_message_as_the_search_does(
     wipe(redis)
     scene.lost.clicked(clicked(tops(person)[0]), ACTION, "AAAAAA")
     scene.settle()
-    assert "Unknown: the bot's data was reset while this ran" in words(tops(person)[0])
+    assert "The result is unknown: this was running, and the bot's data was reset" in words(
+        tops(person)[0]
+    )
     scene.searched()
-    assert sum("Unknown:" in line for line in thread(person)) == 1
+    assert sum("The result is unknown" in line for line in thread(person)) == 1
 
 
 def test_a_click_whose_payload_says_nothing_more_takes_the_buttons_away(

@@ -29,10 +29,10 @@ def test_a_file_of_a_form_is_read_with_the_bots_token(person: Person, client: We
     [
         ({"size": spec_file.LIMIT + 1}, "at most 64 KiB"),
         ({"size": None}, "at most 64 KiB"),
-        ({"url_private": "https://files.slack.com@evil.example/x"}, "does not keep"),
-        ({"url_private": "http://evil.example/files-pri/x"}, "does not keep"),
-        ({"url_private": "file:///etc/passwd"}, "does not keep"),
-        ({"url_private": None}, "does not keep"),
+        ({"url_private": "https://files.slack.com@evil.example/x"}, "not stored in Slack"),
+        ({"url_private": "http://evil.example/files-pri/x"}, "not stored in Slack"),
+        ({"url_private": "file:///etc/passwd"}, "not stored in Slack"),
+        ({"url_private": None}, "not stored in Slack"),
     ],
 )
 def test_the_token_is_shown_to_slack_alone_and_a_large_file_is_not_read(

@@ -8,11 +8,13 @@ import pytest
 
 from deploy.azure import ApimInstance
 from deploy.clouds import CLOUDS
-from deploy.errors import NotFound, Unavailable
+from deploy.errors import Ambiguous, InvalidInput, NotFound, Unavailable
 from deploy.plans.requests import DeployRequest
 from deploy.rendering.manifests import render
 from deploy.specs.gateway_spec import GatewaySpec
 from deploy.specs.spec import spec_to_mapping
+from handlers.actions.target import place_of
+from handlers.slack.payloads import Request
 from tests.support.deploy_verb import OFFICIAL, Showing, deploy_asked
 from tests.support.gateway_bed import HOST, INSTANCE, REF, SPEC
 
@@ -210,3 +212,31 @@ def test_a_file_says_all_also_when_it_is_planned_again() -> None:
     one = asked(SPEC, gateway="contoso/edge-1", tag="2.11.1", file=file)
     assert one.asked is None
     assert one.onto(spec_to_mapping(named(replicas=5))) == one
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "more"),
+    [
+        ("replicas", 3, {"set": ["replicas=2"]}),
+        ("cpu", "1", {"set": ["resources.cpu=500m"]}),
+        ("service", "ClusterIP", {"more": "service: {type: LoadBalancer}"}),
+    ],
+)
+def test_an_option_and_a_field_that_contradict_each_other_are_refused(
+    option: str, value: Any, more: dict[str, Any]
+) -> None:
+    given = {"tag": "2.12.1", option: value, **more}
+    with pytest.raises(InvalidInput, match=f"`--{option}` says {value}, and") as refused:
+        asked(SPEC, gateway="contoso/edge-1", **given)
+    assert refused.value.field == option
+    same = asked(SPEC, gateway="contoso/edge-1", tag="2.12.1", replicas=3, set=["replicas=3"])
+    assert same.spec.replicas == 3
+
+
+def test_a_cluster_without_a_namespace_is_not_taken_for_a_namespace() -> None:
+    request = Request("r", "deploy", "U1", "C1", options={"to": "west"})
+    with pytest.raises(InvalidInput, match="is a cluster, and the namespace is missing") as refused:
+        place_of(request, ["east", "west"])
+    assert "`--to west/NAMESPACE`" in refused.value.remedy
+    with pytest.raises(Ambiguous):
+        place_of(dataclasses.replace(request, options={"to": "dev"}), ["east", "west"])

@@ -175,7 +175,6 @@ def test_a_wrong_value_of_a_field_is_said_of_the_field() -> None:
             gateway="edge-1",
             to="west/dev",
             tag="2.11.1",
-            cpu="1",
             set=["resources.cpu=abc"],
         )
 

@@ -1,5 +1,6 @@
 """The messages of approval windows."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from deploy.actions.owed import Owed
 from deploy.actions.store import ActionStore
 from deploy.actions.windows import MESSAGES, Window, Windows
 from deploy.deadline import Deadline
-from deploy.errors import NotFound, Refused
+from deploy.errors import InvalidInput, NotFound, Refused
 from deploy.gateway import GatewayRef
 from deploy.policy import People
 from handlers.messages.engine import Engine
@@ -176,6 +177,29 @@ def test_a_window_that_another_takes_the_place_of_says_that_it_is_closed(
     found = bed.opened()
     assert found is not None
     assert found.reason == "r2"
+
+
+def test_what_is_refused_leaves_the_window_that_is_open(
+    bed: Bed, client: WebClient, person: Person
+) -> None:
+    with bed.posting(client):
+        open_one(bed, "r1")
+        until(bed.opened, "the window")
+        options = {"for": "<@U0ANA>", "reason": "longer", "minutes": 90}
+        with pytest.raises(InvalidInput, match="1 to 60 minutes"):
+            window.run(bed.needs, Request("r2", "window", "U0BEN", OPS, "", "edge-1", options))
+        bed.paid()
+    assert bed.opened() is not None
+    assert "Closed" not in str(blocks(person))
+
+
+def test_no_window_is_opened_for_somebody_who_may_request_nothing_there(bed: Bed) -> None:
+    asks = dataclasses.replace(PRODUCTION, requesters=People(("U0BEN",)))
+    given = dataclasses.replace(bed.needs, authority=authority(asks))
+    options = {"for": "<@U0ANA>", "reason": "x"}
+    with pytest.raises(Refused, match="not allowed to request changes in production"):
+        window.run(given, Request("r1", "window", "U0BEN", OPS, "", "edge-1", options))
+    assert bed.windows.latest(REF, "U0ANA") is None
 
 
 def test_a_window_counts_only_once_its_message_is_shown(
