@@ -134,7 +134,8 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     troubles = {**_of_token(gateway, heartbeat), **_of_link(heartbeat)}
     crashing = [pod for pod in gateway.pods if crashes(pod)]
     if crashing:
-        said = f"{len(crashing)} of {len(gateway.pods)} pods crash repeatedly"
+        crash = "crashes" if len(crashing) == 1 else "crash"
+        said = f"{len(crashing)} of {_pods(len(gateway.pods))} {crash} repeatedly"
         exits = (exit for pod in crashing if (exit := pod_progress(pod).last_exit))
         last = next(exits, "")
         troubles[CRASH_LOOP] = f"{said}, the last time with {last}" if last else said
@@ -142,7 +143,8 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     available = int((gateway.deployment.get("status") or {}).get("availableReplicas", 0))
     minimum = minimum_of(gateway.deployment)
     first = first_rollout(gateway.deployment, seen.at)
-    said = f"{available} of {desired} pods are available; the minimum is {minimum}"
+    are = "is" if desired == 1 else "are"
+    said = f"{available} of {_pods(desired)} {are} available; the minimum is {minimum}"
     if desired and not available and not first:
         # Worse than anything about the link to Azure, so it comes before that.
         troubles = {DOWN: said, **troubles}
@@ -207,6 +209,10 @@ def _is_starting(pod: Mapping[str, Any]) -> bool:
     """Whether it starts for the first time: a pod in place of another says nothing of its node."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     return not any(status.get("started") or status.get("restartCount") for status in statuses)
+
+
+def _pods(count: int) -> str:
+    return f"{count} {'pod' if count == 1 else 'pods'}"
 
 
 def minimum_of(deployment: Mapping[str, Any]) -> int:

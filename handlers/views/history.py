@@ -211,7 +211,11 @@ def _changes(known: Sequence[Revision]) -> list[str]:
     """What each revision changed of the one before it, as far as the cluster still holds that one."""
     if not known:
         return []
-    told = [changes(difference(before, after)) for after, before in itertools.pairwise(known)]
+    # Where a number is missing, the one before was brought back since, and has another number now.
+    told = [
+        changes(difference(before, after)) if before.number == after.number - 1 else ""
+        for after, before in itertools.pairwise(known)
+    ]
     # Before the first there was none to be kept.
     return [*told, words.OLDEST if known[-1].number > 1 else ""]
 
@@ -231,7 +235,8 @@ def revisions(
     shown = zip(known[:_REVISIONS], _changes(known), strict=False)
     by_time = sorted(entries, key=lambda each: each.at)
     last = {each.action: each.event for each in by_time if not is_step(each.event)}
-    blocks += sections([_revision(*each, last) for each in shown], "\n\n")
+    began = {each.action: each.at for each in by_time if each.event == "running"}
+    blocks += sections([_revision(*each, last, began) for each in shown], "\n\n")
     if len(known) > _REVISIONS:
         blocks.append(context(f"… and {counted(len(known) - _REVISIONS, 'more revision')}."))
     if told := _next(known, last, f"{escape(command)} rollback {escape(ref.name)}"):
@@ -244,9 +249,11 @@ def revisions(
     return Reply(text, tuple(blocks))
 
 
-def _revision(revision: Revision, changed: str, last: Mapping[str, str]) -> str:
+def _revision(
+    revision: Revision, changed: str, last: Mapping[str, str], began: Mapping[str, float]
+) -> str:
     """What it runs and what it changed, and below that when it was put there and by whom; `last` are the last
-    events of actions."""
+    events of actions, and `began` is when they did: one that was brought back is older than that."""
     rollout = last.get(revision.action, "")
     title = words.revision(
         revision.number,
@@ -258,12 +265,17 @@ def _revision(revision: Revision, changed: str, last: Mapping[str, str]) -> str:
     who = f" by <@{escape(revision.requester)}>" if revision.requester else ""
     action = f" (`{escape(revision.action)}`)" if revision.action else ""
     pods = words.pods(revision.pods, revision.ready, current=revision.current)
-    return f"{title}\n{date(revision.created_at)}{who}{action} · {pods}"
+    at = began.get(revision.action, revision.created_at)
+    return f"{title}\n{date(at)}{who}{action} · {pods}"
 
 
 def _next(known: Sequence[Revision], last: Mapping[str, str], command: str) -> list[str]:
     """What may be done: nothing, where a rollout that was stopped came to its end, or a rollback."""
-    now, back = next((each for each in known if each.current), None), way_back(known)
+    now = next((each for each in known if each.current), None)
+    # None that did not come up itself.
+    back = way_back(
+        each for each in known if each.current or not words.ended_badly(last.get(each.action, ""))
+    )
     told = []
     if now is not None and last.get(now.action) == "stopped" and 0 < now.pods == now.ready:
         told.append(words.keep(_version(now)))

@@ -36,18 +36,22 @@ def _settings(paths: tuple[str, ...], room: int) -> list[str]:
 
 
 _ROLLOUTS = {
-    "stopped": ", rollout stopped",
-    "failed": ", rollout failed",
-    "unknown": ", end of its rollout unknown",
+    "stopped": "rollout stopped",
+    "failed": "rollout failed",
+    "unknown": "end of its rollout unknown",
 }
 OLDEST = "the oldest that is kept"
 
 
 def revision(number: int, version: str, changed: str, *, current: bool, rollout: str = "") -> str:
-    """What a revision runs, and what it changed; `version` is mrkdwn. `rollout` is how that of the current
-    one ended where that was not well: stopped, failed or unknown."""
-    how = f" (current{_ROLLOUTS.get(rollout, '')})" if current else ""
-    title = f"*Revision {number}{how}*: image {version}"
+    """What a revision runs, and what it changed; `version` is mrkdwn. `rollout` is how it
+    ended where that was not well: stopped, failed or unknown."""
+    how = [
+        *(["current"] if current else []),
+        *([_ROLLOUTS[rollout]] if rollout in _ROLLOUTS else []),
+    ]
+    state = f" ({', '.join(how)})" if how else ""
+    title = f"*Revision {number}{state}*: image {version}"
     return f"{title} · {changed}" if changed else title
 
 
@@ -56,6 +60,11 @@ def pods(count: int, ready: int, *, current: bool) -> str:
     return (
         f"{ready} of {counted(count, 'pod')} ready" if current and count else counted(count, "pod")
     )
+
+
+def ended_badly(rollout: str) -> bool:
+    """Whether a rollout that ended so did not end well."""
+    return rollout in _ROLLOUTS
 
 
 def keep(version: str) -> str:

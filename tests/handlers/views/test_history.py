@@ -246,3 +246,24 @@ def test_the_current_revision_says_where_its_rollout_did_not_end_well() -> None:
         entries = story(("running", "bot-1"), (event, "bot-1"))
         told = json.dumps(view.revisions(REF, [now], entries, "/gateway").blocks)
         assert said in told
+
+
+def test_a_revision_that_was_brought_back_has_the_date_of_that_and_hides_what_was_before_others() -> (
+    None
+):
+    spec: dict[str, Any] = {"image": {"tag": "2.11.2"}}
+    known = [
+        Revision(4, "gateway:2.12.1", 1.0, 2, True, action="J7EM3D", ready=2, again=True),
+        Revision(3, "gateway:2.12.0", 2.0, 0, False, action="7K3MAB", spec=spec),
+        Revision(1, "gateway:2.11.2", 0.5, 0, False, action="OLDEST", spec=spec),
+    ]
+    entries = [
+        *story(("running", "bot-1"), ("stopped", "bot-1")),
+        *story(("running", "bot-1"), action="J7EM3D", at=500.0),
+    ]
+    told = view.revisions(REF, known, entries, "/gateway")
+    newest, stopped, oldest = told.blocks[1]["text"]["text"].split("\n\n")
+    assert newest.startswith(f"*Revision 4 (current)*: image `2.12.1` · was 2.12.0\n{date(500.0)}")
+    assert stopped.startswith("*Revision 3 (rollout stopped)*: image `2.12.0`\n")
+    assert oldest.startswith("*Revision 1*: image `2.11.2`\n")
+    assert "--to-revision 1`" in json.dumps(told.blocks), "that of a version which came up"
