@@ -22,8 +22,9 @@ Format = Literal["json", "text"]
 
 log = logging.getLogger(__name__)
 
-_CHATTY = "azure.identity"
-"""It reports each token that it has in memory already, and Azure is asked something every 10 s."""
+_CHATTY = {"azure.identity": logging.WARNING, "urllib3.connectionpool": logging.ERROR}
+"""From which level on these libraries are heard. The first reports each token that it has in memory already, and
+Azure is asked something every 10 s; the second warns of each connection that its pool has no room to keep."""
 
 _EXTRAS = ("event", *FIELDS, "outcome", "duration")
 """What a line says beside its message, in this order."""
@@ -127,7 +128,8 @@ def log_as(form: Format, level: str, mask: Mask) -> None:
     handler.setFormatter((JsonLines if form == "json" else TextLines)(mask))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level != "debug":
-        logging.getLogger(_CHATTY).setLevel(logging.WARNING)
+        for name, least in _CHATTY.items():
+            logging.getLogger(name).setLevel(least)
     logging.captureWarnings(True)
     threading.excepthook = _on_thread
     sys.excepthook = _at_the_end

@@ -177,6 +177,7 @@ def fail():
 thread = threading.Thread(target=fail, name="watcher")
 thread.start(); thread.join()
 logging.getLogger("urllib3").warning("retrying\\nwith a-very-secret-word")
+logging.getLogger("urllib3.connectionpool").warning("Connection pool is full, discarding connection")
 raise SystemError("at the end: a-very-secret-word")
 """
 
