@@ -11,6 +11,7 @@ from deploy.gateway import GatewayRef
 from deploy.kube.cluster import Cluster
 from deploy.kube.objects import Manifest
 from deploy.observed.inventory import managed_by
+from deploy.observed.managers import manager_of
 from deploy.observed.workloads import OTHERS
 from deploy.specs.annotation import NewerSpec, mapping_from_text
 from deploy.specs.gateway_spec import GatewaySpec
@@ -87,17 +88,23 @@ def installed(cluster: Cluster, ref: GatewayRef) -> Installed:
     deployment = deployment_of(cluster, ref)
     mapping = carried_spec(deployment, ref)
     if mapping is None:
-        by = managed_by(deployment)
+        manager = manager_of(deployment)
+        # A chart is no longer applied once somebody adopts what it made.
+        undone = manager is not None and manager.undoes and not manager.is_helm
+        by = str(manager) if undone else managed_by(deployment)
         keep, adopt = Command("manage-token", ref), Command("adopt", ref)
         raise DeployedByOthers(
             f"{ref} was not deployed by this bot"
             + (f" but by {by}." if by not in (MANAGER, "unknown") else "."),
             meaning="No spec is stored with it that the bot could change or compare.",
             remedy=(
-                f"To let the bot manage only its token, use {keep}. To let it manage the gateway "
+                f"Change it where {manager.tool or 'its owner'} reads it: other changes are undone. "
+                f"To let the bot manage only its token, use {keep}."
+                if manager is not None and undone
+                else f"To let the bot manage only its token, use {keep}. To let it manage the gateway "
                 f"and keep what runs, use {adopt}."
             ),
-        ).offering(keep, adopt)
+        ).offering(*((keep,) if undone else (keep, adopt)))
     try:
         spec = spec_from_mapping(mapping)
     except InvalidInput as error:
