@@ -111,7 +111,7 @@ def test_in_production_approvers_decide_and_the_digest_binds(demo: Demo) -> None
     ben.types("pending")
     ben.sees("Annotate edge-2 on west/prod.*You can approve or deny this", ephemeral=True)
     ben.types(f"approve {name} --plan 0123456789ab")
-    ben.sees("plan has changed", ephemeral=True)
+    ben.sees("current plan of this request is another one", ephemeral=True)
     assert not note(demo, "edge-2", "prod")
     ben.types(f"approve {name} --plan {digest}")
     ana.sees_at(plan, "The note is on west/prod/edge-2")

@@ -153,7 +153,7 @@ def test_requests_are_listed_and_decided_by_text_bound_to_what_was_shown(demo: D
     offered = [each["action_id"] for row in rows for each in row["elements"]]
     assert offered == ["action_cancel", "action_details"]
     ben.types(f"approve {name} --plan 0123456789ab")
-    ben.sees("plan has changed", ephemeral=True)
+    ben.sees("current plan of this request is another one", ephemeral=True)
     ben.types(f"approve {name.lower()}")
     shown = ben.sees("Scale edge-2.*Nothing has changed yet", ephemeral=True)
     digest = re.search(r"plan `(\w+)`", words(shown))
