@@ -228,7 +228,7 @@ def _last(look: Look, message: LiveMessage, otherwise: T) -> Shown | T:
         raise
     except GatewayBotError as error:
         log.info("a message ends with what it showed: %s", error)
-    except Exception:
+    except Exception:  # as in `_keep`
         log.exception("a message ends with what it showed")
     return otherwise
 

@@ -215,7 +215,7 @@ def stopped(stop: RotationStop, *, production: bool = False) -> tuple[str, list[
     title = f"Automatic rotation stopped in {where}"
     what = counted(stop.failures, "rotation")
     why = section(
-        f":octagonal_sign: *{escape(title)}*\n{what} failed in a row, so no more are started. "
+        f":octagonal_sign: *{escape(title)}*\n{what} failed in a row, so none is started now. "
         f"Last: {escape(cut(stop.last, 300))}\nWarnings continue. Fix the cause, then resume rotation."
     )
     if stop.resumed_by:
