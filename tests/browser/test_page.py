@@ -183,17 +183,18 @@ def test_escape_keeps_its_place_when_the_channel_is_drawn_after_it(page: Page) -
     held: list[Route] = []
 
     def hold(route: Route) -> None:
-        held.append(route)
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
 
     page.route("**/state*", hold)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Escape")
     button = page.get_by_role("button", name="Channels and people")
     expect(button).to_be_focused()
-    page.unroute("**/state*")
     with page.expect_response("**/unread?*"):
-        for each in held:
-            each.continue_()
+        held[0].continue_()
     page.evaluate("() => new Promise(done => setTimeout(done, 100))")
     expect(button).to_be_focused(timeout=1)
 
