@@ -10,9 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from deploy.actions.codec import Unreadable
 from deploy.deadline import Deadline
 from deploy.errors import Conflict, GatewayBotError
 from deploy.health.live_messages import Cause, LiveMessage, LiveMessages
@@ -22,7 +21,6 @@ from handlers.views.reply import Block
 from handlers.views.text import escape
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 STOP = "live_stop"
 _LOOK_SECONDS = 3.0
@@ -155,9 +153,16 @@ class Live:
         return self._store.orphans(self._kept)
 
     def close(self, orphan: LiveMessage, look: Look) -> None:
-        """End one of them with what `look` shows now. Raises what Redis raises, and Unreadable."""
-        now = _last(look, orphan, None)
-        self._store.end(orphan, orphan.shown if now is None else _mapping(now), "left")
+        """End one of them with what `look` shows now, or with what it showed where that has a fault. Raises
+        the errors of both: it is tried again, or left to a bot that can read it."""
+        try:
+            now: Mapping[str, Any] = _mapping(look(orphan.payload))
+        except GatewayBotError:
+            raise
+        except Exception:  # no later look would do better, and the message says that it is current
+            log.exception("a message ends with what it showed")
+            now = orphan.shown
+        self._store.end(orphan, now, "left")
 
     def _full(self, user: str) -> Conflict | None:
         """Why there is no room for one more of this person."""
@@ -205,7 +210,12 @@ class Live:
                 break
         # Everything new since it was shown last is shown in the end.
         if cause != "failed":
-            shown = _last(look, message, shown)
+            try:
+                shown = look(message.payload)
+            except GatewayBotError as error:
+                log.info("a message ends with what it showed: %s", error)
+            except Exception:  # as above
+                log.exception("a message ends with what it showed")
         try:
             self._store.end(message, _mapping(shown), cause, by)
         except GatewayBotError as error:
@@ -218,19 +228,6 @@ class Live:
         shown = self._messages.shown(self._family, list(kept))
         ends = {key: self._store.find(key) for key in kept}
         return any(end is not None and shown[key] < end.version for key, end in ends.items())
-
-
-def _last(look: Look, message: LiveMessage, otherwise: T) -> Shown | T:
-    """What it shows in the end: a look that fails must not keep it from that."""
-    try:
-        return look(message.payload)
-    except Unreadable:
-        raise
-    except GatewayBotError as error:
-        log.info("a message ends with what it showed: %s", error)
-    except Exception:  # as in `_keep`
-        log.exception("a message ends with what it showed")
-    return otherwise
 
 
 def _mapping(shown: Shown) -> dict[str, Any]:

@@ -73,7 +73,9 @@ def test_only_what_is_asked_for_is_shown(demo: Demo) -> None:
     assert "NoNewEvents" in found
     assert "GettingEventsFromApi" not in found
     none = logs(ana, "edge-1 --grep xyzzy --level error")
-    assert "No line matches" in words(shows(ana, none, "0 lines"))
+    nothing = words(shows(ana, none, "0 lines"))
+    assert "No line matches" in nothing
+    assert "logs west/dev/edge-1 --follow --grep xyzzy --level error`" in nothing
     before = words(shows(ana, logs(ana, "edge-1 --previous"), "0 lines"))
     assert "None of the 2 pods has restarted, so there is no previous log." in before
     assert "No line matches" not in before
