@@ -18,8 +18,11 @@ def rights(namespaces: Sequence[str]) -> list[dict[str, Any]]:
             "kind": "ClusterRole",
             "metadata": {"name": BOT},
             "rules": [
-                _rule("", ["namespaces", "pods", "services", "configmaps", "events"], _READ),
-                _rule("apps", ["deployments", "replicasets"], _READ),
+                _rule("", ["pods", "configmaps"], _READ),
+                _rule("", ["namespaces", "services"], ["get", "list"]),
+                _rule("", ["events"], ["list"]),
+                _rule("apps", ["deployments"], _READ),
+                _rule("apps", ["replicasets"], ["list", "watch"]),
                 _rule("batch", ["cronjobs"], ["list"]),
                 _rule("", ["nodes", "resourcequotas", "limitranges"], ["list"]),
                 _rule("storage.k8s.io", ["storageclasses"], ["list"]),
