@@ -113,10 +113,9 @@ def _of_pods(deployment: Manifest, pods: Sequence[Manifest], now: float) -> Iter
     if crashing:
         what = "1 pod crashes" if crashing == 1 else f"{crashing} pods crash"
         yield Attention(WRONG, Sign.CRASHING, f"{what} repeatedly.")
-    waiting = [pod for pod in staying if not is_ready(pod) and not crashes(pod)]
-    stuck = [said for pod in waiting if (said := pod_progress(pod).trouble)]
+    stuck = not_running(staying)
     if stuck:
-        yield Attention(WRONG, Sign.NOT_RUNNING, _not_running(stuck, len(staying)))
+        yield Attention(WRONG, Sign.NOT_RUNNING, stuck)
     restarted = [pod for pod in staying if is_ready(pod) and restarts_of(pod) >= 3]
     if restarted:
         most = max(map(restarts_of, restarted))
@@ -127,19 +126,33 @@ def _ready(ready: int, desired: int) -> str:
     return f"{ready} of {desired} {'pod is' if desired == 1 else 'pods are'} ready."
 
 
-def _not_running(troubles: Sequence[str], pods: int) -> str:
-    """How many pods do not run, and why: the cause of most of them."""
+def not_running(pods: Sequence[Manifest]) -> str:
+    """How many of the pods do not run, and the cause of most of these in Kubernetes' words; empty where
+    none is stuck. One that crashes runs."""
+    staying = [pod for pod in pods if not is_leaving(pod)]
+    waiting = [pod for pod in staying if not is_ready(pod) and not crashes(pod)]
+    troubles = [said for pod in waiting if (said := pod_progress(pod).trouble)]
+    if not troubles:
+        return ""
     cause = max(troubles, key=troubles.count)
-    return f"{len(troubles)} of {pods} {'pods' if pods > 1 else 'pod'} not running: {cause}"
+    of = f"{len(staying)} {'pods' if len(staying) > 1 else 'pod'}"
+    return f"{len(troubles)} of {of} not running: {cause}"
+
+
+def not_created(deployment: Manifest) -> str:
+    """Why Kubernetes creates no pods of it, in its words; empty where it does."""
+    for condition in (deployment.get("status") or {}).get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return mask_secrets(condition.get("message", ""))
+    return ""
 
 
 def _of_conditions(deployment: Manifest) -> Iterator[Attention]:
     for condition in (deployment.get("status") or {}).get("conditions") or ():
         if condition.get("reason") == "ProgressDeadlineExceeded":
             yield Attention(WRONG, Sign.ROLLOUT_FAILED, "Its last rollout did not finish.")
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            said = mask_secrets(condition.get("message", ""))
-            yield Attention(WRONG, Sign.NO_NEW_PODS, f"Pods cannot be created: {said}")
+    if refused := not_created(deployment):
+        yield Attention(WRONG, Sign.NO_NEW_PODS, f"Pods cannot be created: {refused}")
 
 
 def _of_token(token: TokenFacts | None, gateway: str, now: float) -> Iterator[Attention]:

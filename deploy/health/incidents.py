@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from deploy.gateway import GatewayRef
-from deploy.health.attention import first_rollout
+from deploy.health.attention import first_rollout, not_created, not_running
 from deploy.health.cache import CachedGateway
 from deploy.health.heartbeat import Heartbeat
 from deploy.health.levels import Seen
@@ -145,6 +145,8 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
     first = first_rollout(gateway.deployment, seen.at)
     are = "is" if desired == 1 else "are"
     said = f"{available} of {_pods(desired)} {are} available; the minimum is {minimum}"
+    if why := _why_few(gateway):
+        said = f"{said}. {why}"
     if desired and not available and not first:
         # Worse than anything about the link to Azure, so it comes before that.
         troubles = {DOWN: said, **troubles}
@@ -159,6 +161,14 @@ def health_of(gateway: CachedGateway, seen: Seen) -> Health:
         _token_seen(gateway),
         _refused_since(heartbeat),
     )
+
+
+def _why_few(gateway: CachedGateway) -> str:
+    """What keeps pods from running, after Kubernetes' own reason; empty where nothing tells."""
+    if stuck := not_running(gateway.pods):
+        return stuck
+    refused = not_created(gateway.deployment)
+    return f"Pods cannot be created: FailedCreate: {refused}" if refused else ""
 
 
 def _refused_since(heartbeat: Heartbeat) -> dict[str, float]:

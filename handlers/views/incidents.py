@@ -18,6 +18,7 @@ from deploy.health.incidents import (
     MemberChange,
 )
 from deploy.health.status import Renewal
+from deploy.observed.causes import Cause, cause_in, meaning_of, remedy_of
 from handlers.views import ways_out
 from handlers.views.commands import RUN, runs
 from handlers.views.menus import Choice, menu
@@ -29,6 +30,7 @@ from handlers.views.words import incidents as words
 from handlers.views.words import ways_out as way_words
 from handlers.views.words.evidence import without_class
 from handlers.views.words.kinds import KIND_WORDS
+from handlers.views.words.status import to_do
 
 MENU = "incident_menu"
 _SHOWN = 12
@@ -37,6 +39,7 @@ _BRIEF = 80
 _REPLIES = 3500
 """Characters of what happened together."""
 _OF_PODS = re.compile(r"^\d+ of \d+ pods: ")
+_FEW_PODS = (DOWN, BELOW_MINIMUM)
 _RANK = {trouble: rank for rank, trouble in enumerate(words.SIGNS)}
 
 ChangeBefore = Callable[[GatewayRef, float], Action | None]
@@ -157,8 +160,9 @@ def _remedies(lasting: Mapping[str, Member], renewals: Mapping[str, Renewal | No
     troubles = {trouble for member in lasting.values() for trouble in member.troubles}
     known = [each for each in words.SIGNS if each in troubles & words.REMEDIES.keys()]
     # Why pods are missing tells more than that they are.
-    known.sort(key=lambda trouble: trouble in (DOWN, BELOW_MINIMUM))
-    lines = [words.REMEDIES[each] for each in known[:1]]
+    known.sort(key=lambda trouble: trouble in _FEW_PODS)
+    by_cause = remedy_of(_cause(lasting.values())) if known[:1] and known[0] in _FEW_PODS else ""
+    lines = [by_cause or words.REMEDIES[each] for each in known[:1]]
     for renewal, offer in OFFERS.items():
         refused = [ref for ref, its in renewals.items() if its == renewal]
         if refused:
@@ -170,7 +174,16 @@ def _remedies(lasting: Mapping[str, Member], renewals: Mapping[str, Renewal | No
             "Restore the Secret; where this bot deployed the gateway, "
             f"`/gateway deploy {escape(missing[0])}` makes a new token{_each(missing)}."
         )
-    return [section(" ".join(lines))] if lines else []
+    return [section(to_do(" ".join(lines)))] if lines else []
+
+
+def _cause(members: Collection[Member]) -> Cause:
+    """Why pods of all of them are missing; OTHER where nothing tells, or not one cause."""
+    causes = {
+        cause_in("; ".join(member.troubles.get(each, "") for each in _FEW_PODS))
+        for member in members
+    }
+    return causes.pop() if len(causes) == 1 else Cause.OTHER
 
 
 def _each(refs: Sequence[str]) -> str:
@@ -313,8 +326,11 @@ def _said(member: Member) -> str:
 
 
 def _meaning(incident: Incident) -> str:
-    """What it means for callers, where that is the same for all and none is down."""
+    """Why pods are missing, or what it means for callers where that is the same for all and none is
+    down."""
     members = incident.open_members.values()
+    if why := meaning_of(_cause(members)):
+        return why
     shared = set.intersection(*(set(member.troubles) for member in members)) if members else set()
     if any(DOWN in member.troubles for member in members):
         return ""

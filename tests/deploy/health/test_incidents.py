@@ -364,6 +364,35 @@ def test_a_gateway_without_a_pod_is_down_before_anything_else() -> None:
     assert list(found.troubles) == ["down", "denied"]
 
 
+def test_what_keeps_the_pods_from_running_is_part_of_the_evidence() -> None:
+    waits = {"waiting": {"reason": "ErrImagePull", "message": "edge:2.99.0: not found"}}
+    status = {"name": "edge-1", "ready": False, "restartCount": 0, "state": waits}
+    pod = {
+        "metadata": {"name": "edge-1-x", "namespace": "dev"},
+        "spec": {"nodeName": "n1"},
+        "status": {"phase": "Pending", "containerStatuses": [status]},
+    }
+    refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: dev"}
+
+    def down(*pods: dict[str, Any], conditions: tuple[dict[str, Any], ...] = ()) -> str:
+        deployment = {
+            "metadata": {
+                "name": "edge-1",
+                "namespace": "dev",
+                "annotations": {"deployment.kubernetes.io/revision": "3"},
+            },
+            "spec": {"replicas": 1},
+            "status": {"availableReplicas": 0, "conditions": list(conditions)},
+        }
+        gateway = CachedGateway(GatewayRef("west", "dev", "edge-1"), deployment, pods, None)
+        return health_of(gateway, Seen(Heartbeat("unknown", ""), NOW)).troubles["down"]
+
+    counted = "0 of 1 pod is available; the minimum is 1"
+    assert down() == counted
+    assert down(pod).startswith(f"{counted}. 1 of 1 pod not running: ErrImagePull")
+    assert down(conditions=(refused,)).endswith("FailedCreate: exceeded quota: dev")
+
+
 def test_gateways_that_are_down_on_two_nodes_are_on_neither(channel: Channel) -> None:
     both = dataclasses.replace(health("edge-1", "down"), nodes=frozenset({"n1", "n2"}))
     rest = [health(name, "down", node="n2") for name in ("edge-2", "edge-3")]

@@ -86,6 +86,31 @@ def test_each_trouble_says_what_to_do(trouble: str) -> None:
     assert any(word in said for word in ("Check ", "Read ", "Look at ", "Let the bot "))
 
 
+@pytest.mark.parametrize("trouble", [DOWN, "below minimum"])
+def test_where_an_image_cannot_be_pulled_it_says_so_and_what_mends_that(trouble: str) -> None:
+    pull = "1 of 1 pod not running: ErrImagePull: registry.example/gateway:2.99.0: not found"
+    alone = incident(trouble)
+    member = Member({trouble: f"0 of 1 pod is available; the minimum is 1. {pull}"}, NOW)
+    _, said = shown(dataclasses.replace(alone, members={NAME: member}))
+    assert "The registry does not have this image." in said
+    assert "*What to do:* Deploy a tag that exists" in said
+    assert "Read the pods' logs" not in said, "a pod without an image has none"
+
+
+def test_several_that_are_down_for_different_reasons_are_not_given_the_cause_of_one() -> None:
+    pull = "0 of 1 pod is available; the minimum is 1. ErrImagePull: x: not found"
+    quota = "Pods cannot be created: FailedCreate: exceeded quota: dev"
+    members = {
+        f"west/dev/{name}": Member({DOWN: why}, NOW) for name, why in (("a", pull), ("b", quota))
+    }
+    _, said = shown(dataclasses.replace(incident(DOWN), members=members))
+    assert "The registry does not have" not in said.split("\n•")[0]
+    assert "Read the pods' logs and their status" in said
+    one = {"west/dev/a": members["west/dev/a"], "west/dev/b": Member({CUT_OFF: "no route"}, NOW)}
+    _, said = shown(dataclasses.replace(incident(DOWN), members=one))
+    assert "does not have this image" not in said, "that is not why the other one is cut off"
+
+
 def test_a_gateway_that_is_down_since_it_crashes_has_what_tells_why() -> None:
     both = incident(DOWN, CRASH_LOOP)
     assert buttons(both)["Logs"] == f"logs {NAME} --previous"
