@@ -8,8 +8,8 @@ KIND, EXPIRY = "kind", "expiry-unknown"
 
 OF_SEVERAL: Mapping[str, str] = {
     DeployedByOthers.reason: "not deployed by this bot. To let it manage only the token of one, use "
-    "`/gateway manage-token NAME`. To let it manage the gateway and keep what runs, use "
-    "`/gateway adopt NAME`.",
+    "`/gateway manage-token NAME`. To let it manage the gateway and keep what runs, where no tool such as "
+    "Argo CD or Flux undoes changes, use `/gateway adopt NAME`.",
     KIND: "no Deployments, and this bot changes nothing else.",
     EXPIRY: "their tokens' expiry is not known.",
 }
