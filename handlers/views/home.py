@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,8 @@ from handlers.views.text import (
 )
 from handlers.views.words import home as words
 from handlers.views.words import status as status_words
-from handlers.views.words.evidence import brief, of_link, sentence
+from handlers.views.words.evidence import brief, of_all_pods, of_link, sentence
+from handlers.views.words.incidents import STATES
 
 REVIEW, MORE, MENU, REFRESH = "home_review", "home_more", "home_menu", "home_refresh"
 STATUS, LOGS, RESTART, ROTATE = "home_status", "home_logs", "home_restart", "home_rotate"
@@ -157,9 +159,24 @@ def _attention(urgent: Sequence[Row], needing: int, home: Home) -> list[Block]:
     left = needing + len(home.failed) - len(rows)
     found = _bounded(words.ATTENTION, rows, left, "status --attention")
     outage = any(row.production and _urgency(row) > 0 for row in home.rows)
-    if found and not (home.failed or outage):
-        found.insert(1, context(words.NOT_PRODUCTION))
+    told = [] if home.failed or outage else [words.NOT_PRODUCTION]
+    told += _shared_causes(urgent)
+    if found and told:
+        found.insert(1, context(" ".join(told)))
     return found
+
+
+def _shared_causes(rows: Sequence[Row]) -> list[str]:
+    """Which of them have the same trouble with the link to Azure on the same evidence: one cause, perhaps,
+    to look for once."""
+    beats = [row.seen.heartbeat for row in rows]
+    linked = [beat for beat in beats if beat.level in ("cut off", "denied")]
+    counts = Counter((beat.level, of_all_pods(beat.evidence)) for beat in linked)
+    return [
+        words.same_cause(count, STATES[level], all_of=count == len(rows))
+        for (level, _), count in counts.items()
+        if count > 1
+    ]
 
 
 def _urgency(row: Row) -> int:
@@ -181,18 +198,22 @@ def _trouble(row: Row, home: Home) -> str:
     outage = row.urgency == DOWN and row.production
     title = words.outage(name) if outage else f"{fleet.sign_of(row)} *{name}*"
     beat = row.seen.heartbeat
-    found = of_link(beat.level, beat.evidence)
+    found = of_link(beat.level, of_all_pods(beat.evidence))
     # What makes it as urgent as it is shown goes first.
     if summary.findings and summary.findings[0].urgency >= min(row.urgency, BROKEN):
         found = _telling(summary, beat)
     lines = [escape(cut(found.replace("..", "."), _LINE)), _running(summary)]
-    if _expires_soon(row, home):
-        # That it has expired says nothing that the line with its renewal does not say.
-        told = bool(summary.findings) and found == summary.findings[0].text
-        expired = told and summary.findings[0].sign is Sign.TOKEN_EXPIRED
-        lines[:1] = [*([] if expired else lines[:1]), _token_expires(row, home)]
+    # That it has expired says nothing that the line with its renewal does not say.
+    expired = bool(summary.findings) and (found, Sign.TOKEN_EXPIRED) == (
+        summary.findings[0].text,
+        summary.findings[0].sign,
+    )
+    if expired and _expires_soon(row, home):
+        lines[0] = _token_expires(row, home)
     if step := next_step(row):
         lines.append(status_words.to_do(escape(step)))
+    if not expired and _expires_soon(row, home):
+        lines.append(_token_expires(row, home))
     return "\n".join([f"{title}  {_place(row)}", *lines])
 
 
@@ -203,7 +224,7 @@ def _telling(summary: GatewaySummary, beat: Heartbeat) -> str:
         return brief(first)
     causes = [each for each in summary.findings if each.sign is Sign.NOT_RUNNING]
     if not causes and beat.level == "unknown" and beat.pods:
-        return sentence(beat.evidence)
+        return sentence(of_all_pods(beat.evidence))
     return brief(causes[0] if causes else first)
 
 

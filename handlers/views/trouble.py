@@ -3,7 +3,6 @@
 Each fact stands there alone.
 """
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -21,7 +20,6 @@ from handlers.views.words import evidence
 from handlers.views.words import status as words
 
 _SAID = 400
-_EVERY_POD = re.compile(r"^(\d+) of \1 pods: ")
 _OF_PODS = (Sign.NOT_RUNNING, Sign.NO_NEW_PODS, Sign.CRASHING, Sign.TOKEN_MISSING)
 """What keeps pods from being ready, the likeliest cause first."""
 _SAY_IT = (Sign.TOKEN_EXPIRED, Sign.TOKEN_MISSING, Sign.SCALED_TO_ZERO)
@@ -70,7 +68,9 @@ def trouble_of(gateway: GatewayDetail) -> Trouble:
             told=told,
         )
     if state in _OF_LINK:
-        why = _sentences(evidence.sentence(_of_all(beat.evidence)), words.MEANINGS.get(state, ""))
+        why = _sentences(
+            evidence.sentence(evidence.of_all_pods(beat.evidence)), words.MEANINGS.get(state, "")
+        )
         remedy = _remedy(gateway, state)
         return Trouble(state, f"{escape(why)}{_since(beat.since)}", "", remedy, True)
     worst = s.findings[0] if s.findings else None
@@ -90,9 +90,9 @@ def _of_pods(gateway: GatewayDetail, state: str) -> Trouble:
     told = [*_COUNTED, Sign.ROLLOUT_FAILED]
     if found is None:
         linked = beat.level in _OF_LINK or (beat.level == "unknown" and bool(beat.pods))
-        said = evidence.sentence(_of_all(beat.evidence)) if linked else words.NO_CAUSE
+        said = evidence.sentence(evidence.of_all_pods(beat.evidence)) if linked else words.NO_CAUSE
         if beat.level in _OF_LINK:
-            said = evidence.of_link(beat.level, _of_all(beat.evidence))
+            said = evidence.of_link(beat.level, evidence.of_all_pods(beat.evidence))
         key, small = beat.level if beat.level in _OF_LINK else state, ""
         refusal = _first(s, Sign.TOKEN_REFUSED, Sign.TOKEN_SUSPECTED)
         if beat.level == "denied" and refusal is not None:
@@ -127,11 +127,6 @@ def wrong_conditions(gateway: GatewayDetail, trouble: Trouble) -> list[str]:
     if s.has(Sign.NO_NEW_PODS):
         said.add("ReplicaFailure")
     return conditions.wrong([each for each in gateway.conditions if each.type not in said])
-
-
-def _of_all(said: str) -> str:
-    """Evidence without how many pods it is of, where it is of all."""
-    return _EVERY_POD.sub("", said)
 
 
 def _first(s: GatewaySummary, *signs: Sign) -> Attention | None:

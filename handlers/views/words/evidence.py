@@ -7,12 +7,18 @@ from deploy.observed.causes import meaning_in
 from handlers.views.words.ways_out import within
 
 _EXCEPTION = re.compile(r"\b[\w.]+Exception(?: \(\w+\))?: (?=\S)")
+_EVERY_POD = re.compile(r"^(\d+) of \1 pods: ")
 _LEVELS = {"unknown": "Link unknown", "cut off": "Cut off from Azure"}
 
 
 def without_class(said: str) -> str:
     """What an exception says, without its class: “Connection refused”."""
     return _EXCEPTION.sub("", said)
+
+
+def of_all_pods(evidence: str) -> str:
+    """Evidence that all pods of a gateway share, without their number."""
+    return _EVERY_POD.sub("", evidence)
 
 
 def sentence(evidence: str) -> str:

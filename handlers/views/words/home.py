@@ -38,6 +38,12 @@ def plain(command: str) -> str:
     )
 
 
+def same_cause(count: int, state: str, *, all_of: bool) -> str:
+    """That several gateways have one trouble, and probably one cause."""
+    which = f"All {count}" if all_of else f"{count} of them"
+    return f"{which} are {state} for the same reason."
+
+
 def more(count: int) -> str:
     """The button below a section that is cut."""
     return f"and {count} more…"

@@ -256,7 +256,7 @@ def test_what_makes_a_gateway_red_is_what_is_said_of_it() -> None:
     cut_off = Seen(Heartbeat("cut off", "2 of 2 pods: Azure cannot be reached"), NOW)
     (row,) = rows_of((expiring,), {expiring.ref: cut_off}, (), ENVIRONMENTS)
     text = text_of(drawn(rows=(row,)))
-    assert "Cut off from Azure: 2 of 2 pods: Azure cannot be reached" in text
+    assert "Cut off from Azure: Azure cannot be reached" in text
     assert "It expires in 5 days" not in text, "of a gateway that is cut off its link is said first"
 
 
@@ -266,7 +266,7 @@ def test_pods_that_run_and_are_not_ready_are_told_from_those_that_do_not_run() -
     seen = Seen(Heartbeat("unknown", "3 of 3 pods: running, but not ready", pods=(said,)), NOW)
     (row,) = rows_of((down,), {down.ref: seen}, (), ENVIRONMENTS)
     text = text_of(drawn(rows=(row,)))
-    assert "3 of 3 pods: running, but not ready.\\n0 of 3 pods ready" in text
+    assert "Running, but not ready.\\n0 of 3 pods ready" in text
     assert "It is down" not in text
 
 
@@ -465,3 +465,20 @@ def test_that_no_production_gateway_is_among_those_in_need_is_said_where_it_is_k
         drawn(rows=rows(production)),
     ):
         assert words.NOT_PRODUCTION not in text_of(blocks)
+
+
+def test_gateways_that_are_cut_off_for_the_same_reason_are_counted_together() -> None:
+    def all_cut_off(*names: str, by: str = "Azure cannot be reached") -> str:
+        summaries = tuple(summary(name) for name in names)
+        beats = (f"2 of 2 pods: {by}", by)
+        seen = {
+            each.ref: Seen(Heartbeat("cut off", beats[number % 2]), NOW)
+            for number, each in enumerate(summaries)
+        }
+        broken = summary("edge-9", "dev", CRASHING)
+        seen[broken.ref] = Seen(Heartbeat("no trouble seen", "x"), NOW)
+        every = rows_of((*summaries, broken), seen, (), ENVIRONMENTS)
+        return text_of(drawn(rows=every))
+
+    assert "2 of them are cut off from Azure for the same reason." in all_cut_off("a", "b")
+    assert "for the same reason" not in all_cut_off("a")
