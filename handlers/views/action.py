@@ -36,6 +36,7 @@ from handlers.views.words import ways_out as way_words
 from handlers.views.words.beside import not_changed_yet, others_open
 from handlers.views.words.kinds import KIND_WORDS, KindWords
 from handlers.views.words.reasons import given
+from handlers.views.words.status import to_do
 
 _DIFF_LIMIT = 2500
 _DENIED_SECTIONS = 3
@@ -158,7 +159,8 @@ def _state_line(action: Action, environment: Environment | None) -> str:
         return action.state.value.capitalize()
     by = [f"Stopped by <@{action.stop_by}>."] if action.state is State.STOPPED else []
     happened = ended(action, outcome)
-    words = [*by, f"*{escape(happened)}*", escape(outcome.meaning), escape(outcome.remedy)]
+    remedy = to_do(escape(outcome.remedy)) if outcome.remedy else ""
+    words = [*by, f"*{escape(happened)}*", escape(outcome.meaning), remedy]
     return "\n".join(word for word in words if word)
 
 

@@ -60,7 +60,8 @@ def test_a_success_that_leaves_something_to_do_is_none_without_reserve(
     outcome = Outcome(State.SUCCEEDED, "2 of 2 pods ready, but it is paused", "", remedy)
     done = shown_action(State.SUCCEEDED, outcome=outcome, decided_by="U1")
     line = action_view.render(done)[1][1]["text"]["text"]
-    assert line.split() == f"{sign} *Done: {outcome.happened}* {remedy}".split()
+    to_do = f" *What to do:* {remedy}" if remedy else ""
+    assert line.split() == f"{sign} *Done: {outcome.happened}*{to_do}".split()
     (note,) = notes(done, [Event(9, "succeeded", "", "", NOW)], "C1")
     assert note.text == f"<@U1> {sign} Done: {outcome.happened}" + (f". {remedy}" if remedy else "")
 
