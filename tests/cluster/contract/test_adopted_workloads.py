@@ -130,7 +130,7 @@ def test_pods_that_cannot_run_beside_each_other_are_still_recreated_and_not_in_p
     plan = bed.planner.plan(adoption.spec, "ABC234", take_over=True)
     (denied,) = [finding for finding in plan.findings if finding.severity == "deny"]
     assert denied.rule == "recreates-pods"
-    assert "without ports of the node" in denied.fix
+    assert "without host ports" in denied.fix
     assert "every pod stops before a new one starts" in " ".join(adoption.notes)
     bed.production = False
     assert adopted(bed, name, less=1).rollout.strategy == "Recreate"
