@@ -118,6 +118,8 @@ class Runs:
                 self._store.waiting(action.id, lease.action_id)
             return
         try:
+            if self._comes_after_another(action):
+                return
             claimed = self._store.claim(action.id, self._owner, lease.fence, self._lease)
             if claimed is None:
                 return
@@ -127,6 +129,20 @@ class Runs:
             self._carry_out(claimed, run, room)
         finally:
             self._leases.renew(action.ref, self._owner, lease.fence, 0)
+
+    def _comes_after_another(self, action: Action) -> bool:
+        """Whether a run of its gateway that a bot left behind has to be continued first: what that
+        applied would otherwise count as changed by somebody else.
+
+        The gateway is held, so none can begin meanwhile.
+        """
+        if action.state is not State.APPROVED:
+            return False
+        for other in self._store.open_on(action.ref):
+            if other.state is State.RUNNING and other.id != action.id:
+                self._store.waiting(action.id, other.id)
+                return True
+        return False
 
     def _held_back(self, action: Action, fence: int) -> bool:
         """Whether a pause keeps it from beginning.

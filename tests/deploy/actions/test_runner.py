@@ -205,6 +205,22 @@ def test_a_room_is_free_again_when_its_bot_has_died(
     bot.stop(Deadline.after(5))
 
 
+def test_what_a_dead_bot_had_begun_is_continued_before_the_next_action_of_its_gateway(
+    store: ActionStore, client: Any, fences: Fences
+) -> None:
+    ask(store, "AAAAAA")
+    assert store.claim("AAAAAA", "dead-bot", 1, 1.0) is not None
+    assert store.step("AAAAAA", "dead-bot", 1, "apply", "", "apply")
+    # The Lease of the gateway may run out before that of the action.
+    work = Work()
+    work.go.set()
+    ask(store, "BBBBBB")
+    bot = runner(client, fences, work)
+    ended(store, "BBBBBB")
+    bot.stop(Deadline.after(5))
+    assert work.ran == ["AAAAAA", "BBBBBB"]
+
+
 def test_an_action_that_ended_many_bots_is_not_given_to_one_more(
     store: ActionStore, client: Any, fences: Fences
 ) -> None:
