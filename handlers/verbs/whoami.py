@@ -33,7 +33,7 @@ def run(needs: Needs, request: Request) -> Reply:
 
 VERB = Verb(
     "whoami",
-    "shows what you may do here, and why you may",
+    "shows what you may do here, and why",
     Needs,
     run,
     Right.SEE,

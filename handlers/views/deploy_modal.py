@@ -141,7 +141,7 @@ def form(
             "type": "input",
             "block_id": MORE,
             "optional": True,
-            "label": _plain("Further fields, as YAML"),
+            "label": _plain("More settings (YAML)"),
             "hint": _plain("Any field of docs/spec.md. Leave empty to keep the current values."),
             "element": {
                 "type": "plain_text_input",

@@ -377,7 +377,7 @@ def _meaning(tracked: Tracked) -> str:
             "Azure has refused it since then. Running pods may still serve with the last configuration; "
             "a restarted one may not start."
         )
-    return "From then on its pods get no changes from Azure, and a restarted one may not start."
+    return "After that, its pods get no configuration changes from Azure, and a restarted pod may not start."
 
 
 def _said(entry: WarningEntry) -> str:

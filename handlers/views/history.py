@@ -47,7 +47,7 @@ _STATES = {
     "keep waiting": "running",
     "stop": "stopping",
     "unknown": "ended with an unknown result",
-    "superseded": "superseded by a fresh plan",
+    "superseded": "replaced by a newer plan",
     "break-glass": "freeze overridden",
     "reverted": "no longer holds",
 }

@@ -15,7 +15,7 @@ def see_one(ref: str) -> str:
 
 def look_at(ref: str) -> str:
     """Where to read what is wrong with it."""
-    return f"See why: `/gateway status {ref}`."
+    return f"Find out why: `/gateway status {ref}`."
 
 
 def renew(renewal: Renewal, command: str) -> str:

@@ -28,7 +28,7 @@ def frozen(environment: Environment, freeze: Freeze, command: str, overridden: b
     )
     return (
         f":snowflake: *{escape(named(environment))} is frozen* until {until}: "
-        f"{escape(given(freeze.reason))} The freeze holds only there. {how}"
+        f"{escape(given(freeze.reason))} It holds for that environment only. {how}"
     )
 
 

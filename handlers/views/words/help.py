@@ -19,12 +19,12 @@ DEPLOY, STATUS, PENDING = "Deploy a gateway", "Show status", "Show open requests
 
 def how(command: str) -> str:
     """How a verb of the list is typed."""
-    return f"Type `{command}` and one of these words, such as `{command} status edge-1`."
+    return f"Type `{command}` followed by a command, such as `{command} status edge-1`."
 
 
 def more(command: str) -> str:
     """Where the rest stands."""
     return (
-        f"`{command} help COMMAND` shows how one is used. Name a gateway by its name, or by "
+        f"`{command} help COMMAND` shows how to use it. Name a gateway by its name, or by "
         "`cluster/namespace/name` if several share that name."
     )

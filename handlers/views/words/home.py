@@ -136,7 +136,7 @@ NOT_RENEWED = "It is not renewed automatically: rotate it."
 def not_ours(command: str) -> str:
     """That others deploy the gateway, and the command that has the bot keep its token valid."""
     return (
-        "Others deploy this gateway, so this bot does not renew it. "
+        "This bot did not deploy the gateway, so it does not renew the token. "
         f"To have the bot keep it valid: `{command}`"
     )
 

@@ -94,7 +94,13 @@ def recovered(gateways: Sequence[str], evidence: Sequence[str]) -> str:
     named = ", ".join(gateways[:_NAMED]) + (f" and {more} more" if more > 0 else "")
     others = len(evidence) - _SEEN
     seen = [f"• {each}" for each in evidence[:_SEEN]] if len(evidence) > 1 else evidence
-    seen = [f"Seen then: {seen[0]}"] if len(seen) == 1 else ["Seen then:", *seen] if seen else []
+    seen = (
+        [f"What was wrong: {seen[0]}"]
+        if len(seen) == 1
+        else ["What was wrong:", *seen]
+        if seen
+        else []
+    )
     also = [f"… and {others} more"] if others > 0 else []
     return "\n".join(line for line in (named, *seen, *also) if line)
 

@@ -7,7 +7,7 @@ NONE_STARTED = "No container has started yet, so there are no logs."
 
 def follow(command: str) -> str:
     """That nothing more comes here, and how to see what comes next."""
-    return f"No new lines come here. To follow them: `{command}`"
+    return f"This is a snapshot. For live logs: `{command}`"
 
 
 def not_started(pod: str, why: str) -> str:

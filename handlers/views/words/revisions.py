@@ -69,7 +69,7 @@ def ended_badly(rollout: str) -> bool:
 
 def keep(version: str) -> str:
     """Where a rollout was stopped late: every pod is ready all the same."""
-    return f"All pods run {version} and are ready: to keep it, nothing needs to be done."
+    return f"All pods are ready on {version}. No action is needed to keep it."
 
 
 def roll_back(command: str, number: int | None, version: str = "") -> str:

@@ -25,7 +25,7 @@ def serving(count: int) -> str:
     return f"{count} pods of the previous version still serve traffic."
 
 
-WAIT = "No action is needed: this message is updated until it ends."
+WAIT = "No action is needed: this message updates itself until the rollout ends."
 NEW, PREVIOUS = "*New version*", "*Previous version*"
 
 

@@ -219,7 +219,7 @@ def test_a_way_back_is_offered_only_where_there_is_one() -> None:
 def test_a_rollout_that_was_stopped_and_ended_well_all_the_same_needs_nothing() -> None:
     now = Revision(2, "gateway:2.12.0", 0.0, 2, True, action="7K3MAB", ready=2)
     stopped = story(("running", "bot-1"), ("stopped", "bot-1"))
-    keep = "All pods run `2.12.0` and are ready: to keep it, nothing needs to be done."
+    keep = "All pods are ready on `2.12.0`. No action is needed to keep it."
     for known, entries, said in (
         (now, stopped, True),
         (dataclasses.replace(now, ready=1), stopped, False),

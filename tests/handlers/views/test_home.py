@@ -442,7 +442,7 @@ def test_whatever_needs_attention_says_what_to_do_about_it() -> None:
         ),
         (summary("edge-3", "dev"), "Check DNS, proxy and firewall between the pods and Azure."),
         (expiring("edge-5", refused, EXPIRES), "Renew it: `/gateway rotate west/dev/edge-5`."),
-        (summary("edge-4", "dev", unknown), "See why: `/gateway status west/dev/edge-4`."),
+        (summary("edge-4", "dev", unknown), "Find out why: `/gateway status west/dev/edge-4`."),
     )
     well = Seen(Heartbeat("no trouble seen", "x"), NOW)
     seen = {each.ref: cut_off if each.ref.name == "edge-3" else well for each, _ in several}

@@ -174,7 +174,7 @@ def test_its_end_says_that_it_is_resolved_and_how_long_it_took() -> None:
     text, said = shown(incident(CUT_OFF, over=NOW + 720))
     assert text == f"Resolved: {TITLE} was cut off from Azure for 12 minutes"
     assert f"*Resolved: {TITLE} was cut off from Azure for 12 minutes*" in said
-    assert "Seen then: the evidence" in said
+    assert "What was wrong: the evidence" in said
     assert "No action is needed." in said
     assert "resolved <!date^" in said
 
@@ -372,4 +372,4 @@ def test_the_end_of_what_several_had_names_them_and_what_was_seen() -> None:
     over = Incident("i", "west", members, NOW, over_at=NOW + 60, together=True)
     text, told = shown(over)
     assert text == "Resolved: 2 gateways on west/dev were cut off from Azure for 1 minute"
-    assert "`west/dev/edge-1`, `west/dev/edge-2`\\nSeen then: Azure cannot be reached" in told
+    assert "`west/dev/edge-1`, `west/dev/edge-2`\\nWhat was wrong: Azure cannot be reached" in told

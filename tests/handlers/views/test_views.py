@@ -432,7 +432,5 @@ def test_the_form_calls_nothing_optional_that_it_needs(file: SpecFile) -> None:
 def test_logs_that_are_read_once_say_how_to_follow_them() -> None:
     told = logs_view.ReadSoFar(pods=("a",), follow="/gateway logs west/dev/edge-1 --follow")
     said = str(logs_view.lines((), told)[0].blocks)
-    assert (
-        "No new lines come here. To follow them: `/gateway logs west/dev/edge-1 --follow`" in said
-    )
+    assert "This is a snapshot. For live logs: `/gateway logs west/dev/edge-1 --follow`" in said
     assert "--follow" not in str(logs_view.lines((), logs_view.ReadSoFar(pods=("a",)))[0].blocks)

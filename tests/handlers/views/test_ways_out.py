@@ -110,7 +110,7 @@ def test_what_is_stuck_says_what_it_means_before_what_kubernetes_says_and_who_se
 
 def test_a_rollout_that_runs_as_it_should_asks_for_nothing_and_stop_says_what_it_leaves() -> None:
     running = changed("another", State.RUNNING, outcome=None)
-    wait = "No action is needed: this message is updated until it ends."
+    wait = "No action is needed: this message updates itself until the rollout ends."
     assert wait in str(action_view.render(running)[1])
     assert wait not in str(action_view.render(stuck())[1])
     asked = str(buttons(running)["Stop rollout"]["confirm"])
