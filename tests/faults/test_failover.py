@@ -75,7 +75,7 @@ def test_a_primary_that_freezes_and_comes_back(
 
 
 def test_an_approved_action_does_not_begin_before_a_replica_knows_it(
-    west: Cluster, tmp_path: Path, record: Record
+    west: Cluster, tmp_path: Path, record: Record, caplog: pytest.LogCaptureFixture
 ) -> None:
     servers = Sentinels(tmp_path, min_replicas=0)
     try:
@@ -87,9 +87,10 @@ def test_an_approved_action_does_not_begin_before_a_replica_knows_it(
             for other in others:
                 other.signal(signal.SIGSTOP)
             (action_id, *_) = people.ask(1)
-            until(lambda: attempts(people, action_id), "somebody who would begin")
-            threading.Event().wait(1.0)
+            refused = f"action {action_id} does not begin: its approval is not replicated yet"
+            until(lambda: caplog.text.count(refused) > 1, "somebody who would begin, twice")
             assert [stamper.executions for stamper in people.stampers] == [0]
+            assert attempts(people, action_id) == 0, "an interrupted run, though nothing was begun"
             for other in others:
                 other.signal(signal.SIGCONT)
             record("replicas frozen, then back", people.judge())
