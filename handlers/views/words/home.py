@@ -40,7 +40,8 @@ def plain(command: str) -> str:
 
 def same_cause(count: int, state: str, *, all_of: bool) -> str:
     """That several gateways have one trouble, and probably one cause."""
-    which = f"All {count}" if all_of else f"{count} of them"
+    every = "Both" if count == 2 else f"All {count}"
+    which = every if all_of else f"{count} of them"
     return f"{which} are {state} for the same reason."
 
 

@@ -94,13 +94,10 @@ def recovered(gateways: Sequence[str], evidence: Sequence[str]) -> str:
     named = ", ".join(gateways[:_NAMED]) + (f" and {more} more" if more > 0 else "")
     others = len(evidence) - _SEEN
     seen = [f"• {each}" for each in evidence[:_SEEN]] if len(evidence) > 1 else evidence
-    seen = (
-        [f"What was wrong: {seen[0]}"]
-        if len(seen) == 1
-        else ["What was wrong:", *seen]
-        if seen
-        else []
-    )
+    if len(seen) == 1:
+        seen = [f"What was wrong: {seen[0]}"]
+    elif seen:
+        seen = ["What was wrong:", *seen]
     also = [f"… and {others} more"] if others > 0 else []
     return "\n".join(line for line in (named, *seen, *also) if line)
 

@@ -349,18 +349,25 @@ def test_a_token_that_the_bot_may_not_read_is_warned_of_until_it_can_be_read() -
     assert watch.incidents[0].over_at is not None
 
 
-def test_a_gateway_without_a_pod_is_down_before_anything_else() -> None:
+def without_ready_pods(
+    *pods: dict[str, Any], replicas: int, conditions: tuple[dict[str, Any], ...] = ()
+) -> CachedGateway:
+    """A gateway past its first revision, of which no pod is available."""
     deployment = {
         "metadata": {
             "name": "edge-1",
             "namespace": "dev",
             "annotations": {"deployment.kubernetes.io/revision": "3"},
         },
-        "spec": {"replicas": 2},
-        "status": {"availableReplicas": 0},
+        "spec": {"replicas": replicas},
+        "status": {"availableReplicas": 0, "conditions": list(conditions)},
     }
-    gateway = CachedGateway(GatewayRef("west", "dev", "edge-1"), deployment, (), None)
-    found = health_of(gateway, Seen(Heartbeat("denied", "Azure refuses it"), NOW))
+    return CachedGateway(GatewayRef("west", "dev", "edge-1"), deployment, pods, None)
+
+
+def test_a_gateway_without_a_pod_is_down_before_anything_else() -> None:
+    denied = Seen(Heartbeat("denied", "Azure refuses it"), NOW)
+    found = health_of(without_ready_pods(replicas=2), denied)
     assert list(found.troubles) == ["down", "denied"]
 
 
@@ -374,17 +381,8 @@ def test_what_keeps_the_pods_from_running_is_part_of_the_evidence() -> None:
     }
     refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: dev"}
 
-    def down(*pods: dict[str, Any], conditions: tuple[dict[str, Any], ...] = ()) -> str:
-        deployment = {
-            "metadata": {
-                "name": "edge-1",
-                "namespace": "dev",
-                "annotations": {"deployment.kubernetes.io/revision": "3"},
-            },
-            "spec": {"replicas": 1},
-            "status": {"availableReplicas": 0, "conditions": list(conditions)},
-        }
-        gateway = CachedGateway(GatewayRef("west", "dev", "edge-1"), deployment, pods, None)
+    def down(*pods: dict[str, Any], **more: Any) -> str:
+        gateway = without_ready_pods(*pods, replicas=1, **more)
         return health_of(gateway, Seen(Heartbeat("unknown", ""), NOW)).troubles["down"]
 
     counted = "0 of 1 pod is available; the minimum is 1"

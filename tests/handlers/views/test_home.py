@@ -468,7 +468,8 @@ def test_that_no_production_gateway_is_among_those_in_need_is_said_where_it_is_k
 
 
 def test_gateways_that_are_cut_off_for_the_same_reason_are_counted_together() -> None:
-    def all_cut_off(*names: str, by: str = "Azure cannot be reached") -> str:
+    def all_cut_off(*names: str, beside: bool = True) -> str:
+        by = "Azure cannot be reached"
         summaries = tuple(summary(name) for name in names)
         beats = (f"2 of 2 pods: {by}", by)
         seen = {
@@ -477,8 +478,9 @@ def test_gateways_that_are_cut_off_for_the_same_reason_are_counted_together() ->
         }
         broken = summary("edge-9", "dev", CRASHING)
         seen[broken.ref] = Seen(Heartbeat("no trouble seen", "x"), NOW)
-        every = rows_of((*summaries, broken), seen, (), ENVIRONMENTS)
-        return text_of(drawn(rows=every))
+        found = (*summaries, broken) if beside else summaries
+        return text_of(drawn(rows=rows_of(found, seen, (), ENVIRONMENTS)))
 
+    assert "Both are cut off from Azure for the same reason." in all_cut_off("a", "b", beside=False)
     assert "2 of them are cut off from Azure for the same reason." in all_cut_off("a", "b")
     assert "for the same reason" not in all_cut_off("a")
